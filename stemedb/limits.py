@@ -1,0 +1,52 @@
+"""Every limit of the system, named once. Units stand last in the names.
+
+Imports nothing of ours; any room may read it. `stemedb config` prints this table.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# -- what a claim may hold (claims.md 1) --
+SUBJECT_BYTES_MAX: Final = 256
+PREDICATE_BYTES_MAX: Final = 128
+REFERENCE_BYTES_MAX: Final = 256
+TEXT_BYTES_MAX: Final = 64 * KIB
+VECTOR_NUMBERS_MAX: Final = 4096
+SIGNATURES_MAX: Final = 64  # in one request; a claim may gain more by endorsement
+INTEGER_ABS_MAX: Final = 2**53  # beyond it a float64 cannot hold every integer
+TIMESTAMP_S_MAX: Final = 2**63 - 1  # fits a signed 64-bit integer everywhere
+TIMESTAMP_AHEAD_S_MAX: Final = 300  # how far in the future the API accepts a claim
+
+# -- bodies and headers --
+BODY_BYTES_MAX: Final = 1 * MIB  # one JSON body
+BULK_BYTES_MAX: Final = 128 * MIB  # one NDJSON request
+BULK_LINES_MAX: Final = 100_000
+BULK_LINE_BYTES_MAX: Final = 1 * MIB  # one line of it, as one body
+BULK_CHUNK_LINES_MAX: Final = 512  # lines verified and enqueued together
+BULK_REQUESTS_MAX: Final = 4  # at the same time
+URL_BYTES_MAX: Final = 8 * KIB
+HEADER_BYTES_MAX: Final = 32 * KIB
+
+# -- asking --
+PAGE_ITEMS_DEFAULT: Final = 100
+PAGE_ITEMS_MAX: Final = 1000
+CANDIDATES_MAX: Final = 100_000  # claims one question may look at
+CONTRIBUTING_ITEMS_MAX: Final = 100
+CURSOR_BYTES_MAX: Final = 2 * KIB
+QUERY_TIMEOUT_S: Final = 10.0
+MIN_SEQ_WAIT_S_MAX: Final = 2.0  # how long Stemedb-Min-Seq waits for the view
+
+# -- the writer --
+QUEUE_CHANGES_MAX: Final = 10_000  # waiting for the writer; beyond it 503
+BATCH_CHANGES_MAX: Final = 4096  # records of one group commit
+BATCH_BYTES_MAX: Final = 8 * MIB
+RECORD_BYTES_MAX: Final = 2 * MIB
+
+# -- the view --
+MAP_BYTES_DEFAULT: Final = 64 * 1024 * MIB  # address space, not memory: the file is sparse
+READERS_MAX: Final = 512
+FOLD_RECORDS_MAX: Final = 4096  # records folded in one transaction of a replay
