@@ -1,0 +1,1 @@
+"""Tests of the service, its client and its commands; hosts are tested in molecule/."""

@@ -1,0 +1,1 @@
+"""Scripts behind the Makefile's targets; not part of the product."""
