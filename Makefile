@@ -7,10 +7,31 @@ LEVEL = $(if $(PYTHON),service,controller)
 VENV = .venv$(if $(PYTHON),-$(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock clean
+.PHONY: help run test test-slow soak lint bench docs clean venv lock wheelhouse
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: ## the service on 127.0.0.1:18180 with a sample in ./data (PORT=...: another port)
+	@tools/run
+
+test: venv ## everything: lint, service tests, the same on the oldest Python, a test host
+	@.venv/bin/python tools/run_tests.py test
+
+test-slow: venv ## what takes minutes: crash, load and further host scenarios
+	@.venv/bin/python tools/run_tests.py test-slow
+
+soak: venv ## run under load for as long as SOAK_SECONDS says
+	@.venv/bin/python tools/run_tests.py soak
+
+lint: venv ## ruff, mypy, layering, yamllint, ansible-lint
+	@.venv/bin/python tools/run_tests.py lint
+
+bench: venv ## measure this machine and the service on it
+	@.venv/bin/python -m bench
+
+docs: venv ## check the links between the documents
+	@.venv/bin/python tools/check_docs.py
 
 venv: ## make or complete .venv (PYTHON=3.10: the service and its tests only, in .venv-3.10)
 	@tools/venv $(LEVEL) $(PYTHON)

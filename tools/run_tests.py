@@ -1,0 +1,203 @@
+"""Run the checks behind `make lint`, `make test`, `make test-slow` and `make soak`, and count them.
+
+Every step runs, whatever failed before it; a failing step's output is shown, every step's is kept below
+`build/test-logs/`. The last line is `N passed, N failed, N skipped`, summed over all steps: a linter or a
+Molecule scenario counts as one, a pytest run as its tests. The exit status is 0 only when nothing failed.
+
+`ALLOW_MISSING=1` lets a step whose means are missing (another Python, Debian packages) count as skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+LOGS = ROOT / "build" / "test-logs"
+OLDEST_PYTHON = "3.10"
+SHOWN_LINES_MAX = 200
+CHECK_TIMEOUT_S = 600
+PYTEST_TIMEOUT_S = 1200
+SCENARIO_TIMEOUT_S = 1500
+SOAK_TIMEOUT_S = 24 * 3600
+
+
+class Counts(NamedTuple):
+    """What one step came to."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Add two steps' counts."""
+        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+class Step(NamedTuple):
+    """One command. `prepare` comes before it: when that fails, its means are missing."""
+
+    name: str
+    command: list[str]
+    timeout_s: int = CHECK_TIMEOUT_S
+    junit: bool = False
+    prepare: list[str] | None = None
+
+
+def lint_steps() -> list[Step]:
+    """Return the static checks: one each, so that the summary names what is wrong."""
+    commands = {
+        "ruff": ["ruff", "check"],
+        "format": ["ruff", "format", "--check"],
+        "types": ["mypy"],
+        "layers": ["lint-imports"],
+        "yaml": ["yamllint", "--strict", "."],
+        "ansible-lint": ["ansible-lint", "--strict"],
+    }
+    return [Step(name, [str(BIN / tool), *args]) for name, (tool, *args) in commands.items()]
+
+
+def pytest_step(name: str, marker: str, python: str = "", timeout_s: int = PYTEST_TIMEOUT_S) -> Step:
+    """Return a run of the tests that `marker` selects, on the controller's Python or on another one."""
+    folder = ROOT / (f".venv-{python}" if python else ".venv")
+    return Step(
+        name,
+        [str(folder / "bin" / "pytest"), "-m", marker, f"--junit-xml={LOGS / name}.xml"],
+        timeout_s=timeout_s,
+        junit=True,
+        prepare=[str(ROOT / "tools" / "venv"), "service", python] if python else None,
+    )
+
+
+def scenario_steps(*, default: bool) -> list[Step]:
+    """Return Molecule's default scenario, or all the others."""
+    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    return [
+        Step(
+            f"host-{name}",
+            [str(BIN / "molecule"), "test", "--scenario-name", name],
+            timeout_s=SCENARIO_TIMEOUT_S,
+            prepare=[str(ROOT / "tools" / "bootstrap")],
+        )
+        for name in names
+        if (name == "default") is default
+    ]
+
+
+def steps_of(target: str) -> list[Step]:
+    """Return a target's steps in the order of what fails fastest."""
+    if target == "lint":
+        return lint_steps()
+    if target == "test":
+        quick = "not slow and not soak"
+        return [
+            *lint_steps(),
+            pytest_step("service", quick),
+            pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON),
+            *scenario_steps(default=True),
+        ]
+    if target == "test-slow":
+        return [pytest_step("slow", "slow"), *scenario_steps(default=False)]
+    if target == "soak":
+        return [pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)]
+    raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
+
+
+def run(command: list[str], log: Path, timeout_s: int) -> int:
+    """Run `command` into `log`; end its whole group when it takes too long or we are interrupted."""
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            out.write(f"\nended after {timeout_s} s\n".encode())
+            return 124
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGTERM)
+                try:
+                    child.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    child.wait()
+
+
+def junit_counts(report: Path, status: int) -> Counts:
+    """Read pytest's own counts; a run that broke without a failed test still counts as failed."""
+    if not report.exists():
+        return Counts(failed=1)
+    total = Counts()
+    for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314  (written by our own pytest)
+        tests, failures, errors, skipped = (
+            int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")
+        )
+        total = total.plus(Counts(tests - failures - errors - skipped, failures + errors, skipped))
+    broken = status != 0 and total.failed == 0
+    return total.plus(Counts(failed=1)) if broken else total
+
+
+def perform(step: Step) -> Counts:
+    """Run one step, say how it went in one line, and show the output of a failure."""
+    print(f"{step.name:<14}", end=" ", flush=True)
+    log = LOGS / f"{step.name}.log"
+    log.unlink(missing_ok=True)
+    report = LOGS / f"{step.name}.xml"
+    report.unlink(missing_ok=True)
+    started = time.monotonic()
+    if step.prepare and run(step.prepare, log, CHECK_TIMEOUT_S):
+        counts = Counts(skipped=1) if os.environ.get("ALLOW_MISSING") else Counts(failed=1)
+    else:
+        status = run(step.command, log, step.timeout_s)
+        if step.junit:
+            counts = junit_counts(report, status)
+        else:
+            counts = Counts(failed=1) if status else Counts(passed=1)
+    print(f"{time.monotonic() - started:7.1f} s  {counts}", flush=True)
+    if counts.failed or (counts.skipped and not step.junit):
+        lines = log.read_text(errors="replace").splitlines()
+        left_out = len(lines) - SHOWN_LINES_MAX
+        if left_out > 0:
+            print(f"    ... {left_out} lines more in {log.relative_to(ROOT)}")
+        for line in lines[-SHOWN_LINES_MAX:]:
+            print(f"    {line}")
+        sys.stdout.flush()
+    return counts
+
+
+def main(targets: list[str]) -> int:
+    """Run the targets' steps; return the exit status."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    results = [(step.name, perform(step)) for target in targets for step in steps_of(target)]
+    total = Counts()
+    for _, counts in results:
+        total = total.plus(counts)
+    failed = [name for name, counts in results if counts.failed]
+    print(f"\n{len(results)} steps in {time.monotonic() - started:.0f} s" + ("" if failed else ", all well"))
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    print(total)
+    return 1 if failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
