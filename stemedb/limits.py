@@ -27,6 +27,7 @@ BULK_BYTES_MAX: Final = 128 * MIB  # one NDJSON request
 BULK_LINES_MAX: Final = 100_000
 BULK_LINE_BYTES_MAX: Final = 1 * MIB  # one line of it, as one body
 BULK_CHUNK_LINES_MAX: Final = 512  # lines verified and enqueued together
+BULK_CHUNK_BYTES_MAX: Final = 4 * MIB  # bytes of such a chunk
 BULK_REQUESTS_MAX: Final = 4  # at the same time
 URL_BYTES_MAX: Final = 8 * KIB
 HEADER_BYTES_MAX: Final = 32 * KIB
@@ -50,3 +51,22 @@ RECORD_BYTES_MAX: Final = 2 * MIB
 MAP_BYTES_DEFAULT: Final = 64 * 1024 * MIB  # address space, not memory: the file is sparse
 READERS_MAX: Final = 512
 FOLD_RECORDS_MAX: Final = 4096  # records folded in one transaction of a replay
+
+# -- the disk --
+DISK_FLOOR_MB_DEFAULT: Final = 512  # below it writes are refused
+DISK_LOOK_S: Final = 1.0  # how often free space is looked at
+
+# -- the client and the command line --
+CLIENT_TIMEOUT_S: Final = 30.0  # one wait on the connection
+CLIENT_PATIENCE_S: Final = 2.0  # how long a request that may be repeated is tried again
+CLIENT_BACKOFF_S: Final = 0.1  # first pause between tries; doubles
+CLIENT_BACKOFF_S_MAX: Final = 5.0
+CLIENT_REPLY_BYTES_MAX: Final = 512 * MIB  # a page of claims that all hold the longest text
+CLIENT_BATCH_LINES_MAX: Final = 2000  # lines of one bulk request, and so what an import holds in memory
+CLIENT_BATCH_BYTES_MAX: Final = 4 * MIB
+IMPORT_PATIENCE_S: Final = 60.0  # an import outlives a restart of the server
+IMPORT_LINE_BYTES_MAX: Final = 2 * MIB  # one row of an imported file
+IMPORT_REFUSED_LISTED_MAX: Final = 100  # refused lines named in the summary; all are counted
+KEY_NAME_BYTES_MAX: Final = 256
+KEYRING_BYTES_MAX: Final = 64 * MIB
+SHOWN_TEXT_CHARS_MAX: Final = 200  # of one value in a table; `--json` shows it whole
