@@ -6,7 +6,7 @@ Usage:
     testhost.py down NAME             remove it
     testhost.py bake NAME AS          keep NAME's disk as a further root (`up --root AS` starts from it)
 
-Each host gets a throw-away overlay over its root, an address on podman's bridge, SSH as `operator` (who may
+Each host gets a throw-away overlay over its root, an address on podman's bridge, SSH as `deploy` (who may
 use sudo, and has no other right), and with --offline no way out of the bridge. Needs root and the Debian
 packages of molecule/packages.txt. The cache is $XDG_CACHE_HOME/stemedb/testhosts.
 """
@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SUITE = "bookworm"
 PACKAGES = REPOSITORY / "molecule" / "shared" / "debian-12.packages"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemedb" / "testhosts"
-USER = "operator"
+USER = "deploy"
 BOOT_TIMEOUT_S = 90
 # runc, since crun refuses machines with both cgroup hierarchies; cgroupfs, since the machine itself may have
 # no systemd; netavark by name, since podman would else pick a half-installed CNI.
@@ -166,7 +166,7 @@ def listens(address: str, port: int) -> bool:
 
 
 def admit(name: str, public_key: str) -> None:
-    """Make the operator's account: a key, and sudo without a password, as cloud images have it."""
+    """Make the account that deploys: a key, and sudo without a password, as cloud images have it."""
     script = f"""
         set -e
         useradd --create-home --shell /bin/bash {USER}
