@@ -70,3 +70,14 @@ IMPORT_REFUSED_LISTED_MAX: Final = 100  # refused lines named in the summary; al
 KEY_NAME_BYTES_MAX: Final = 256
 KEYRING_BYTES_MAX: Final = 64 * MIB
 SHOWN_TEXT_CHARS_MAX: Final = 200  # of one value in a table; `--json` shows it whole
+
+# -- the log --
+LOG_SEGMENT_BYTES_DEFAULT: Final = 64 * MIB  # one file; rotation is prepared when half of it is used
+LOG_SEGMENT_BYTES_MIN: Final = 1 * MIB
+LOG_PROOF_PAGE_MAX: Final = 10_000  # frame hashes in one page of a proof
+LOG_READ_RECORDS_MAX: Final = 10_000  # in one answer of Log.read
+LOG_READ_BYTES_MAX: Final = 8 * MIB  # likewise; it stops reading after that much
+LOG_READ_FIRST_BYTES: Final = 128 * KIB  # first read of a walk: covers a short answer
+LOG_READ_CHUNK_BYTES: Final = 1 * MIB  # each later read
+LOG_INDEX_STEP_BYTES: Final = 64 * KIB  # a segment's index remembers one frame in so many bytes
+LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk is full
