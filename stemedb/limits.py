@@ -81,3 +81,46 @@ LOG_READ_FIRST_BYTES: Final = 128 * KIB  # first read of a walk: covers a short 
 LOG_READ_CHUNK_BYTES: Final = 1 * MIB  # each later read
 LOG_INDEX_STEP_BYTES: Final = 64 * KIB  # a segment's index remembers one frame in so many bytes
 LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk is full
+
+# -- settings --
+PORT_MAX: Final = 65_535
+SEGMENT_BYTES_DEFAULT: Final = 64 * MIB
+SEGMENT_BYTES_MIN: Final = 1 * MIB
+SEGMENT_BYTES_MAX: Final = 4 * 1024 * MIB
+DISK_FLOOR_MB_MAX: Final = 1024 * 1024
+
+# -- connections --
+HTTP_WORKERS: Final = 32  # threads that answer requests
+CONNECTIONS_MAX: Final = 8192  # open at once; more wait in the listen queue
+LISTEN_QUEUE_MAX: Final = 1024  # connections the kernel holds for us
+HEAD_TIMEOUT_S: Final = 10.0  # from a request's first byte to the end of its head
+BODY_TIMEOUT_S: Final = 30.0  # from there to the end of its body
+IDLE_TIMEOUT_S: Final = 75.0  # between requests of one connection; longer than proxies keep theirs
+REPLY_TIMEOUT_S: Final = 30.0  # for a client to read its reply
+LINGER_TIMEOUT_S: Final = 2.0  # reading on after a refusal, so that the client gets to see it
+COLLECTED_BYTES_MAX: Final = 64 * MIB  # heads and bodies that wait to be complete, all connections together
+UNSENT_BYTES_MAX: Final = 256 * MIB  # replies that wait for slow readers, all connections together
+READY_REQUESTS_MAX: Final = 4096  # complete requests that wait for a worker; beyond it 503
+REQUEST_ID_CHARS_MAX: Final = 128
+QUERY_PARAMETERS_MAX: Final = 100
+WAITING_WORKERS_MAX: Final = HTTP_WORKERS // 4  # that may stand still for Stemedb-Min-Seq
+
+# -- bulk --
+BULK_CHUNK_BYTES_MAX: Final = 4 * MIB  # of lines verified and enqueued together
+BULK_READ_BYTES: Final = 256 * KIB  # read from the connection at a time
+BULK_IDLE_TIMEOUT_S: Final = 30.0  # without a byte from the client
+BULK_RATE_BYTES_S_MIN: Final = 4 * KIB  # the client's average, beyond the first BULK_IDLE_TIMEOUT_S
+BULK_RETRY_AFTER_S: Final = 5
+VERIFY_THREADS: Final = 2  # that share the signatures of bulk chunks
+
+# -- the service's life --
+START_GRACE_S: Final = 2.0  # before it accepts although it is not ready
+DRAIN_IDLE_S: Final = 0.5  # how long a silent connection may still send a request while draining
+DRAIN_TIMEOUT_S: Final = 7.0  # for everything that was connected
+RETRY_AFTER_S: Final = 1  # what a 503 of a starting or draining server says
+EXTEND_TIMEOUT_S: Final = 30  # asked of systemd at each sign of progress in a long start
+WATCHDOG_TIMEOUT_S_MAX: Final = 10.0  # for the service's answer to its own probe
+
+# -- telemetry --
+LATENCY_WINDOW_S: Final = 300.0
+LATENCY_SAMPLES_MAX: Final = 10_000

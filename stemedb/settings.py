@@ -1,0 +1,195 @@
+"""The service's configuration: read once from the environment, at the entry point, into one frozen value.
+
+Rooms get values from it, never the environment. Anything unknown or unreadable stops the start (exit
+status 78) with one line, because a setting that is silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stemedb import limits
+from stemedb.errors import BadSettings
+
+PREFIX: Final = "STEMEDB_"
+
+CLIENT_NAMES: Final = frozenset({"STEMEDB_URL", "STEMEDB_API_KEY", "STEMEDB_KEYRING"})
+"""Names of the command line: one environment may serve both, so the server knows and ignores them."""
+
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+_LEVELS: Final = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "off": logging.CRITICAL,
+}
+
+
+class Address(NamedTuple):
+    """A TCP address; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the environment says, parsed. The fields are the names in `SETTINGS`, without prefix."""
+
+    bind_addr: Address
+    wal_dir: Path
+    db_dir: Path
+    key_dir: Path
+    wal_segment_bytes: int
+    disk_floor_mb: int
+    log: int
+    unsafe_skip_signatures: bool
+    auth_enabled: bool
+    meter_enabled: bool
+    admission_enabled: bool
+    content_defense_enabled: bool
+
+
+class Setting(NamedTuple):
+    """One row of the table: the variable, its default as text, how it is read, and what it is for."""
+
+    name: str
+    default: str
+    parse: Callable[[str], object]
+    meaning: str
+
+    @property
+    def field(self) -> str:
+        """The name of its field in `Settings`."""
+        return self.name[len(PREFIX) :].lower()
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets, as in [::1]:18180")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > limits.PORT_MAX:
+        raise ValueError("must be host:port, as in 127.0.0.1:18180")
+    return Address(host, int(port))
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _not_yet(text: str) -> bool:
+    """Read a guard that this version cannot enforce: pretending that it does would be worse than stopping."""
+    if _boolean(text):
+        raise ValueError("is not available in this version; set it to false")
+    return False
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def _level(text: str) -> int:
+    """Read a level, alone or in RUST_LOG's directives (`warn,stemedb=debug`): a bare level wins."""
+    directives = [part.strip().lower() for part in text.split(",")]
+    named = [part.rpartition("=")[2] for part in directives if "=" in part]
+    for word in [part for part in directives if "=" not in part] + named:
+        if word in _LEVELS:
+            return _LEVELS[word]
+    raise ValueError(f"must be one of {', '.join(_LEVELS)}")
+
+
+SETTINGS: Final = (
+    Setting("STEMEDB_BIND_ADDR", "127.0.0.1:18180", _address, "address and port the API listens on"),
+    Setting("STEMEDB_WAL_DIR", "./data/wal", Path, "folder of the log; made if missing"),
+    Setting("STEMEDB_DB_DIR", "./data/db", Path, "folder of the view; made if missing"),
+    Setting("STEMEDB_KEY_DIR", "", Path, "folder of the server's own key (0700); default: keys in STEMEDB_WAL_DIR"),
+    Setting(
+        "STEMEDB_WAL_SEGMENT_BYTES",
+        str(limits.SEGMENT_BYTES_DEFAULT),
+        _whole(limits.SEGMENT_BYTES_MIN, limits.SEGMENT_BYTES_MAX),
+        "bytes of one segment of the log, from 1 MiB",
+    ),
+    Setting(
+        "STEMEDB_DISK_FLOOR_MB",
+        "512",
+        _whole(0, limits.DISK_FLOOR_MB_MAX),
+        "free megabytes of the log's file system below which writes are refused",
+    ),
+    Setting("STEMEDB_LOG", "info", _level, "log level: debug, info, warn or error; wins over RUST_LOG"),
+    Setting(
+        "STEMEDB_UNSAFE_SKIP_SIGNATURES", "false", _boolean, "accept unsigned claims; for trying things out only"
+    ),
+    Setting("STEMEDB_AUTH_ENABLED", "false", _not_yet, "API keys and roles; not available in this version"),
+    Setting("STEMEDB_METER_ENABLED", "false", _boolean, "quotas per agent; accepted, not enforced by this version"),
+    Setting("STEMEDB_ADMISSION_ENABLED", "false", _not_yet, "proof of work; not available in this version"),
+    Setting("STEMEDB_CONTENT_DEFENSE_ENABLED", "false", _not_yet, "quarantine; not available in this version"),
+)
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """Return what `env` says; an empty value counts as unset.
+
+    Raises:
+        BadSettings: an unknown STEMEDB_ name, or a value that cannot be read. The detail is one line.
+    """
+    _refuse_unknown(env)
+    values: dict[str, object] = {}
+    for setting in SETTINGS:
+        text = env.get(setting.name, "").strip() or setting.default
+        values[setting.field] = _parsed(setting, text)
+    if not env.get("STEMEDB_LOG", "").strip() and (rust_log := env.get("RUST_LOG", "").strip()):
+        row = next(setting for setting in SETTINGS if setting.field == "log")
+        values["log"] = _parsed(row._replace(name="RUST_LOG"), rust_log)
+    if not env.get("STEMEDB_KEY_DIR", "").strip():
+        values["key_dir"] = Path(str(values["wal_dir"])) / "keys"
+    return Settings(**values)  # type: ignore[arg-type]  # a test holds table and fields together
+
+
+def _parsed(setting: Setting, text: str) -> object:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise BadSettings(f"{setting.name}={text!r}: {error}") from None
+
+
+def _refuse_unknown(env: Mapping[str, str]) -> None:
+    known = {setting.name for setting in SETTINGS} | CLIENT_NAMES
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)[0]
+            raise BadSettings(f"{name} is not a setting; the nearest known name is {near}")
+
+
+def example() -> str:
+    """Return the text of `.env.example`: every setting, commented out, with its default."""
+    lines = [
+        "# Every setting of stemedb-api with its default. Copy to a file and load it into the environment;",
+        "# on a provisioned host this is /etc/stemedb/config.env. Unknown STEMEDB_ names stop the start.",
+    ]
+    for setting in SETTINGS:
+        lines += ["", f"# {setting.meaning}", f"#{setting.name}={setting.default}"]
+    lines += ["", "# log level as other services take it; used where STEMEDB_LOG is not set", "#RUST_LOG=info"]
+    return "\n".join(lines) + "\n"

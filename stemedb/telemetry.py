@@ -1,0 +1,166 @@
+"""Every metric, named once, and the service's own log.
+
+Imports nothing of ours but limits; any room may use it. Nothing is shared between instances: each `Telemetry`
+has a registry of its own, each logger its own stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, BinaryIO, Final
+
+import msgspec
+import prometheus_client
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from stemedb import limits
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_FSYNC_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+_QUERY_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_OPERATION_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+_BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_QUANTILES: Final = (0.5, 0.95, 0.99)
+
+
+class LatencyWindow(Collector):
+    """`stemedb_query_latency_seconds{quantile=}`: a summary over the last minutes, as the dashboards expect it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start empty; `clock` gives seconds."""
+        self._clock = clock
+        self._samples: deque[tuple[float, float]] = deque(maxlen=limits.LATENCY_SAMPLES_MAX)
+        self._count = 0
+        self._sum_s = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        """Note one answered question."""
+        self._samples.append((self._clock(), duration_s))
+        self._count += 1
+        self._sum_s += duration_s
+
+    def quantile(self, share: float) -> float:
+        """Return the duration (seconds) that `share` of the window's questions stayed within; NaN for none."""
+        return _quantile(self._window(), share)
+
+    def collect(self) -> Iterator[SummaryMetricFamily]:
+        """Yield the family with one sample a quantile."""
+        window = self._window()
+        name = "stemedb_query_latency_seconds"
+        family = SummaryMetricFamily(name, "Time to answer a question, over a sliding window.")
+        for share in _QUANTILES:
+            family.add_sample(name, {"quantile": str(share)}, _quantile(window, share))
+        family.add_sample(f"{name}_count", {}, self._count)
+        family.add_sample(f"{name}_sum", {}, self._sum_s)
+        yield family
+
+    def _window(self) -> list[float]:
+        since = self._clock() - limits.LATENCY_WINDOW_S
+        return sorted(duration_s for at, duration_s in list(self._samples) if at >= since)
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+class _Assertions(Collector):
+    """`stemedb_assertions_total`: a counter that starts at the number of claims in the view."""
+
+    def __init__(self) -> None:
+        self.count: Callable[[], int] = lambda: 0
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("stemedb_assertions", "Claims in the view.", value=self.count())
+
+
+class Telemetry:
+    """The metrics of one server."""
+
+    def __init__(self) -> None:
+        """Register every metric, at zero."""
+        prometheus_client.disable_created_metrics()  # one series a metric, as the dashboards name them
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.query_latency = LatencyWindow()
+        self.registry.register(self.query_latency)
+        self._assertions = _Assertions()
+        self.registry.register(self._assertions)
+        self.query_duration = self._histogram(
+            "stemedb_query_duration_seconds", "Time to answer a question.", _QUERY_BUCKETS_S, ("endpoint", "lens")
+        )
+        self.query_timeouts = self._counter("stemedb_query_timeout_total", "Questions past their time limit.")
+        self.queries = self._counter("stemedb_queries_total", "Questions answered.", ("endpoint",))
+        self.ingested = self._counter("stemedb_assertions_ingested_total", "Claims created since the start.")
+        self.http_requests = self._counter(
+            "stemedb_http_requests_total", "HTTP requests answered.", ("endpoint", "method", "status")
+        )
+        self.rejected = self._counter(
+            "stemedb_requests_rejected_total", "Requests refused, by the code of the problem.", ("reason",)
+        )
+        self._add_storage()
+
+    def _add_storage(self) -> None:
+        self.fsync_latency = self._histogram(
+            "stemedb_wal_fsync_latency_seconds", "Time of one sync of the log.", _FSYNC_BUCKETS_S
+        )
+        self.fsync_errors = self._counter("stemedb_wal_fsync_errors_total", "Writes or syncs of the log that failed.")
+        self.batch_size = self._histogram("stemedb_wal_batch_size", "Records in one group commit.", _BATCH_BUCKETS)
+        self.wal_bytes = self._counter("stemedb_wal_bytes_written_total", "Bytes appended to the log.")
+        self.wal_segments = self._gauge("stemedb_wal_segments", "Segment files of the log.")
+        self.wal_disk_usage = self._gauge("stemedb_wal_disk_usage_bytes", "Bytes the log takes on disk.")
+        self.recovery_duration = self._gauge("stemedb_wal_recovery_duration_seconds", "Time of the last recovery.")
+        self.operation_duration = self._histogram(
+            "stemedb_storage_operation_duration_seconds",
+            "Time of one operation of the view.",
+            _OPERATION_BUCKETS_S,
+            ("operation",),
+        )
+        self.operation_errors = self._counter(
+            "stemedb_storage_operation_errors_total", "Operations of the view that failed.", ("operation",)
+        )
+
+    def count_assertions(self, count: Callable[[], int]) -> None:
+        """Let `stemedb_assertions_total` show what `count` returns."""
+        self._assertions.count = count
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return prometheus_client.generate_latest(self.registry)
+
+    def _counter(self, name: str, meaning: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, registry=self.registry)
+
+    def _histogram(
+        self, name: str, meaning: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
+    ) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+
+def make_logger(level: int, stream: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger that writes one JSON object a line to `stream`, from `level` (of `logging`) on."""
+    encoder = msgspec.json.Encoder(enc_hook=repr)
+
+    def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
+        # JSON escapes every control character: what a client sends cannot start a line of its own.
+        return encoder.encode(event)
+
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.BytesLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    return logger
