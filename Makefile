@@ -34,7 +34,7 @@ docs: venv ## check the links between the documents
 	@.venv/bin/python tools/check_docs.py
 
 venv: ## make or complete .venv (PYTHON=3.10: the service and its tests only, in .venv-3.10)
-	@tools/venv $(LEVEL) $(PYTHON)
+	@tools/venv $(LEVEL) $(PYTHON) >/dev/null
 
 lock: ## resolve pyproject.toml into requirements/*.txt (UPGRADE=1: to the newest versions)
 	@tools/lock $(if $(UPGRADE),--upgrade)
