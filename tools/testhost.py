@@ -103,7 +103,9 @@ def bake(name: str, root: str) -> Path:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     # runs as a pipe: the disk is never on the machine as one file
-    with subprocess.Popen(podman_command("export", full_name(name)), env=podman_environment(), stdout=-1) as export:
+    with subprocess.Popen(
+        podman_command("export", full_name(name)), env=podman_environment(), stdout=-1
+    ) as export:
         subprocess.run(["tar", "-x", "-C", fresh], stdin=export.stdout, check=True)
     if export.returncode:
         raise RuntimeError(f"podman export ended with {export.returncode}")
@@ -126,7 +128,13 @@ def base_root() -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         log = CACHE / "debootstrap.log"
         with log.open("wb") as output:
-            command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(fresh)]
+            command = [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(packages)}",
+                SUITE,
+                str(fresh),
+            ]
             if subprocess.run(command, stdout=output, stderr=output, check=False).returncode:
                 tail = "\n".join(log.read_text(errors="replace").split("\n")[-10:])
                 raise RuntimeError(f"debootstrap failed, the end of {log}:\n{tail}")
@@ -183,7 +191,9 @@ def identity() -> Path:
     key = CACHE / "id_ed25519"
     with locked():
         if not key.exists():
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testhost", "-f", key], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testhost", "-f", key], check=True
+            )
     return key
 
 
