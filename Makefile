@@ -39,5 +39,8 @@ venv: ## make or complete .venv (PYTHON=3.10: the service and its tests only, in
 lock: ## resolve pyproject.toml into requirements/*.txt (UPGRADE=1: to the newest versions)
 	@tools/lock $(if $(UPGRADE),--upgrade)
 
+wheelhouse: venv ## what hosts install from, one folder and archive a Python, below build/wheelhouse
+	@.venv/bin/python tools/wheelhouse.py
+
 clean: ## remove environments, caches and build results (data/ stays)
 	rm -rf .venv .venv-* .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
