@@ -12,7 +12,7 @@ VENV = .venv$(if $(PYTHON),-$(PYTHON))
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: ## the service on 127.0.0.1:18180 with a sample in ./data (PORT=...: another port)
+run: ## the service on 127.0.0.1:18180 with a sample in ./data (PORT=..., DATA=...)
 	@tools/run
 
 test: venv ## everything: lint, service tests, the same on the oldest Python, a test host
