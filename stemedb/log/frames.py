@@ -63,8 +63,8 @@ class Header(NamedTuple):
     time: int
 
 
-class BadHeader(Exception):  # noqa: N818 - never leaves this room; the reader turns it into a named error
-    """These bytes are not a segment header of this format; `newer` where a later version wrote them."""
+class BadHeader(Exception):
+    """Not a segment header of this format (`newer`: of a later one); the folder names the error to users."""
 
     def __init__(self, detail: str, *, newer: bool = False) -> None:
         """Keep whether a later version wrote it."""
@@ -107,7 +107,7 @@ def encode_batch(
     return frames, chain
 
 
-def decode_frames(
+def decode_frames(  # noqa: C901, PLR0911 - one loop for speed: a call more for each frame is felt
     buffer: memoryview, start: int, seq: int, last_seq: int, bytes_max: int
 ) -> tuple[list[Frame], str]:
     """Check and decode frames from `start` on, the first of which must have `seq`, up to `last_seq`.

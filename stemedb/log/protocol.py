@@ -69,7 +69,7 @@ class Log(Protocol):
 
         Raises:
             Invalid: the batch is empty or over a limit; nothing was written.
-            Unavailable: no room for it just now (disk full, read-only); nothing was written, the log lives on.
+            Unavailable: no room for it now (disk full, read-only); nothing was written, the log lives on.
             StorageFailed: a write or sync failed and the outcome is unknown; the log is dead.
         """
 

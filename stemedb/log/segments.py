@@ -164,12 +164,12 @@ def raise_damaged(path: Path, stop: Stop, last_seq: int) -> NoReturn:
     """Refuse a frame that had been synced and is no longer whole."""
     why = "the log ends" if stop.why == "end" else stop.why
     upto = f" to {last_seq}" if last_seq > stop.seq else " and later" if last_seq < stop.seq else ""
+    cut = (
+        f"`stemedb log repair --truncate-at {stop.seq}` saves what stands after record {stop.seq - 1} "
+        f"to another folder and cuts it off: all records from {stop.seq} on are lost to the database"
+    )
     raise Corrupt(
-        f"{path}, byte {stop.offset}: {why}, where record {stop.seq} had been synced (records {stop.seq}{upto})",
+        f"{path}, byte {stop.offset}: {why} where record {stop.seq} had been synced (lost: {stop.seq}{upto})",
         code="log_damaged",
-        ways_out=(
-            RESTORE,
-            f"`stemedb log repair --truncate-at {stop.seq}` saves what is left after record {stop.seq - 1} "
-            "to another folder and cuts it off; those records are lost to the database",
-        ),
+        ways_out=(RESTORE, cut),
     )

@@ -1,0 +1,145 @@
+"""Finding the end of the log after a stop of any kind, and making it good to append to.
+
+The rule, at the first frame that is not whole, where record s belongs: if nothing shows that s was ever
+synced, the last batch was torn by the stop and nothing in it was acknowledged, so it is cut. If a whole
+frame of a later batch follows (batch n+1 is written only after the sync of batch n returned), or somebody
+else holds s already, then s was synced and this is damage: refused, never repaired silently.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from stemedb.errors import Corrupt
+from stemedb.log.files import write_all
+from stemedb.log.frames import FRAME_BYTES_MAX, HEADER_BYTES, find_frames, next_chain
+from stemedb.log.protocol import Head
+from stemedb.log.segments import RESTORE, Segment, Segments, Stop, Walk, raise_damaged
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the bytes checked so far and the bytes there are."""
+
+
+class Tail(NamedTuple):
+    """The end of a log: its head, where the next frame goes, and what follows there that is not whole.
+
+    `batch_offset` is where the last batch of this segment begins. A clean end has no torn bytes.
+    """
+
+    head: Head
+    offset: int
+    batch_offset: int
+    torn_bytes: int
+    torn_frames: int
+    why: str
+
+
+class Recovery(NamedTuple):
+    """What opening a log found and did: records checked, and what was cut (0 where nothing was torn)."""
+
+    checked_records: int
+    cut_bytes: int
+    cut_frames: int
+    cut_at_seq: int
+    why: str
+    removed: tuple[str, ...]
+
+
+class _Scan:
+    """Follows chain, time and batch through the frames of the last segment."""
+
+    def __init__(self, segment: Segment) -> None:
+        header = segment.header
+        self.segment = segment
+        self.head = Head(header.first_seq - 1, header.chain, header.time)
+        self.stop = Stop(HEADER_BYTES, header.first_seq, "")
+        self.batch_offset = HEADER_BYTES
+        self._batch = 0
+
+    def run(self, progress: Progress | None) -> None:
+        """Take every whole frame from where the last run stopped."""
+        walk = Walk(self.segment, self.stop.seq, self.stop.offset)
+        size = self.segment.path.stat().st_size
+        for frames in walk:
+            begin = base = walk.stop.offset - frames[-1].end
+            chain = self.head.chain
+            for _, batch, digest, end in frames:
+                chain = next_chain(chain, digest)
+                if batch != self._batch:
+                    self._batch, self.batch_offset = batch, begin
+                begin = base + end
+            last = frames[-1].record
+            self.head = Head(last.seq, chain, last.recorded_at)
+            if progress is not None:
+                progress(walk.stop.offset, size)
+        self.stop = walk.stop
+
+
+def survey(segments: Segments, known_seq: int, progress: Progress | None = None) -> Tail:
+    """Find the log's end, reading the last segment only; changes nothing, and may run beside a writer.
+
+    `known_seq` is the highest seq that a view, a snapshot or an archive holds.
+
+    Raises:
+        Corrupt: records that had been synced are damaged or gone.
+    """
+    scan = _Scan(segments.items[-1])
+    path = scan.segment.path
+    while True:
+        scan.run(progress)
+        rest, rest_bytes = _rest(scan.segment, scan.stop.offset)
+        if not rest_bytes:
+            if scan.head.seq < known_seq:
+                raise_behind(segments.folder, scan.head.seq, known_seq)
+            return Tail(scan.head, scan.stop.offset, scan.batch_offset, 0, 0, "")
+        later = find_frames(memoryview(rest), 8, scan.stop.seq)
+        # Read beside a writer, a frame may have been half there a moment ago: only one that is still not
+        # whole after all behind it was read tells something.
+        if not any(Walk(scan.segment, scan.stop.seq, scan.stop.offset, last_seq=scan.stop.seq)):
+            break
+    _, seq, why = scan.stop
+    if seq <= known_seq or any(batch > seq for _, _, batch in later):
+        raise_damaged(path, scan.stop, max([known_seq, *(found for _, found, _ in later)]))
+    why = "zeros where a frame belongs" if why == "end" else why
+    return Tail(scan.head, scan.stop.offset, scan.batch_offset, rest_bytes, len(later), why)
+
+
+def _rest(segment: Segment, offset: int) -> tuple[bytes, int]:
+    """Give what stands after the last whole frame, and how many bytes of it until only zeros follow."""
+    with segment.path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    used = len(data.rstrip(b"\0"))
+    return data[: used + FRAME_BYTES_MAX], used  # a frame may itself end in zeros
+
+
+def settle(segments: Segments, tail: Tail) -> None:
+    """Make the end durable and clean: what was read is on the disk, and zeros follow.
+
+    Raises:
+        OSError: a write or sync failed; nothing may be appended then.
+    """
+    fd = os.open(segments.items[-1].path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # The last batch may have been read from memory only: its sync may never have run, or have failed,
+        # after which the kernel calls the pages clean. Written again, they are synced for certain.
+        last_batch = os.pread(fd, tail.offset - tail.batch_offset, tail.batch_offset)
+        write_all(fd, last_batch + bytes(tail.torn_bytes), tail.batch_offset)
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+
+
+def raise_behind(folder: Path, head_seq: int, known_seq: int) -> NoReturn:
+    """Refuse a log that ends before what others have of it."""
+    raise Corrupt(
+        f"{folder}: the log ends with record {head_seq}, but record {known_seq} was folded or archived",
+        code="log_behind",
+        ways_out=(
+            RESTORE,
+            "or, if these records are lost for good, delete the view: it is made again from the log",
+        ),
+    )
