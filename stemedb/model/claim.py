@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Union
 
 import msgspec
 
@@ -45,13 +44,14 @@ class Value(msgspec.Struct, frozen=True, array_like=True):
     """The object of a claim. A number is always a float, even when integral."""
 
     kind: ObjectKind
-    value: Union[str, float, bool]  # noqa: UP007 - msgspec reads the annotation at run time on Python 3.10
+    value: str | float | bool
 
 
 class Assertion(msgspec.Struct, frozen=True, array_like=True):
     """What somebody claims, in the canonical order of its twelve fields (claims.md 1).
 
-    Hashes are raw bytes (32, `visual_hash` 8); `vector` is little-endian float32; `timestamp` is Unix seconds.
+    Hashes are raw bytes (32, `visual_hash` 8); `vector` is little-endian float32; `timestamp` is Unix
+    seconds.
     """
 
     subject: str

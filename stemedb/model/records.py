@@ -1,7 +1,7 @@
 """The bodies of log records: what the fold reads and the feed shows.
 
-A record's type is one byte in its frame; its body is the MessagePack array of the struct named here. Types are
-never reused and bodies only grow at their end, so that every log ever written stays readable.
+A record's type is one byte in its frame; its body is the MessagePack array of the struct named here.
+Types are never reused and bodies only grow at their end, so that every log ever written stays readable.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def signature_message(content_id: bytes, timestamp: int) -> bytes:
 
 
 def verify_signature(content_id: bytes, signature: Signature) -> bool:
-    """Say whether `signature` is its agent's over `content_id`; false for keys that are no curve points too."""
+    """Say whether `signature` is its agent's over `content_id`; false for keys that are no points too."""
     message = signature_message(content_id, signature.timestamp)
     return verify_detached(message, signature.signature, signature.agent_id)
 
@@ -58,7 +58,9 @@ class Signer:
 
     def sign(self, content_id: bytes, timestamp: int) -> Signature:
         """Return this agent's signature of `content_id`, made at `timestamp` (Unix seconds)."""
-        return Signature(self.agent_id, self.sign_message(signature_message(content_id, timestamp)), timestamp)
+        return Signature(
+            self.agent_id, self.sign_message(signature_message(content_id, timestamp)), timestamp
+        )
 
     def sign_message(self, message: bytes) -> bytes:
         """Return the bare 64-byte signature of `message`."""

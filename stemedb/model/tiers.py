@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 from stemedb.model.claim import Tier
@@ -43,4 +44,4 @@ def effective_confidence(confidence: float, tier: Tier, age_s: int) -> float:
     half_life_s = _HALF_LIVES_S[tier]
     if half_life_s is None or age_s <= 0:
         return confidence
-    return confidence * 0.5 ** (age_s / half_life_s)
+    return confidence * math.pow(0.5, age_s / half_life_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from math import isfinite
-from typing import Any, Union
+from typing import Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ from stemedb.model.claim import (
 )
 from stemedb.model.tiers import TIERS, default_tier
 
-Scalar = Union[str, int, float, bool]
+Scalar = str | int | float | bool
 
 KIND_NAMES = {
     ObjectKind.TEXT: "Text",
@@ -134,7 +134,9 @@ class Faults:
         if self.found:
             first = self.found[0]
             more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-            raise Invalid(f"{first.pointer}: {first.detail}{more}", code="validation", faults=tuple(self.found))
+            raise Invalid(
+                f"{first.pointer}: {first.detail}{more}", code="validation", faults=tuple(self.found)
+            )
 
 
 def assertion_from_wire(wire: AssertionIn, *, default_timestamp: int | None = None) -> SignedAssertion:
@@ -266,7 +268,7 @@ def _signatures(faults: Faults, given: list[SignatureIn]) -> tuple[Signature, ..
 
 
 def assertion_to_wire(assertion: Assertion) -> dict[str, Any]:
-    """Return the JSON fields of `assertion`, complete, in canonical order; a client can sign and send them."""
+    """Return the JSON fields of `assertion`, complete, in canonical order: what a client signs and sends."""
     return {
         "subject": assertion.subject,
         "predicate": assertion.predicate,

@@ -1,0 +1,149 @@
+"""The view as a whole: opened, folded into, read, digested."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import lmdb
+from blake3 import blake3
+
+from stemedb import limits
+from stemedb.errors import Corrupt
+from stemedb.store import rows
+from stemedb.store.fold import FoldRecord, Tables, fold_record
+from stemedb.store.rows import ViewState
+from stemedb.store.snapshot import STATE_KEY, Snapshot
+
+FORMAT_VERSION = 1
+_FORMAT_KEY = b"format"
+
+
+class View:
+    """The folded state of a log. One process holds it; many threads read while one folds."""
+
+    def __init__(self, folder: Path, *, map_bytes: int = limits.MAP_BYTES_DEFAULT) -> None:
+        """Open the view in `folder`, an empty one where there is none; raises `Corrupt`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._env = _open_environment(folder, map_bytes)
+        try:
+            self._tables = _open_tables(self._env)
+            with self._env.begin(buffers=True) as txn:
+                value = txn.get(STATE_KEY, db=self._tables.meta)
+                state = None if value is None else rows.decode_state(STATE_KEY, value)
+        except lmdb.Error as error:
+            self._env.close()
+            raise _unreadable(folder, error) from error
+        except Corrupt:
+            self._env.close()
+            raise
+        self._folded = threading.Condition()
+        self._state = state
+
+    @property
+    def state(self) -> ViewState | None:
+        """Where the fold stands; None before the first record."""
+        return self._state
+
+    @property
+    def applied_seq(self) -> int:
+        """The last record folded; 0 before the first."""
+        return self._state.applied_seq if self._state else 0
+
+    @property
+    def claims_count(self) -> int:
+        """How many claims the view holds."""
+        return self._state.claims_count if self._state else 0
+
+    def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
+        """Apply `records`, which follow `applied_seq` without a gap, in one transaction."""
+        if not records:
+            return
+        added = 0
+        with self._env.begin(write=True) as txn:
+            for record in records:
+                added += fold_record(txn, self._tables, record)
+            last = records[-1]
+            state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
+            txn.put(STATE_KEY, rows.encode_state(STATE_KEY, state), db=self._tables.meta)
+        with self._folded:
+            self._state = state
+            self._folded.notify_all()
+
+    def wait_for(self, seq: int, timeout_s: float) -> bool:
+        """Wait until the view holds `seq`, at most `timeout_s`; say whether it does."""
+        deadline = time.monotonic() + timeout_s
+        with self._folded:
+            return self._folded.wait_for(
+                lambda: self.applied_seq >= seq, timeout=max(0.0, deadline - time.monotonic())
+            )
+
+    def snapshot(self) -> Snapshot:
+        """Return the present moment of the view, to be used in a `with`."""
+        return Snapshot(self._env, self._tables)
+
+    def digest(self) -> str:
+        """Return `state_digest`: BLAKE3-256 (hex) over every table, key and value, in order.
+
+        Two views that folded the same log have the same digest. It reads everything: seconds for millions
+        of claims.
+        """
+        hasher = blake3()
+        with self._env.begin(buffers=True) as txn:
+            for name, table in sorted(self._tables._asdict().items()):
+                hasher.update(b"%s\n" % name.encode())
+                for key, value in txn.cursor(db=table):
+                    hasher.update(len(key).to_bytes(4, "big") + len(value).to_bytes(4, "big"))
+                    hasher.update(key)
+                    hasher.update(value)
+        return hasher.hexdigest()
+
+    def map_use(self) -> tuple[int, int]:
+        """Return the bytes used of the map, and its size in bytes."""
+        info = self._env.info()
+        page_bytes = self._env.stat()["psize"]
+        return (info["last_pgno"] + 1) * page_bytes, info["map_size"]
+
+    def close(self) -> None:
+        """Flush and close; a second call does nothing."""
+        self._env.close()
+
+
+def _open_environment(folder: Path, map_bytes: int) -> lmdb.Environment:
+    try:
+        return lmdb.open(
+            str(folder),
+            # Version 0 of the file format is the one whose behaviour has been known for ten years.
+            lib_version=0,
+            map_size=map_bytes,
+            # A power cut may take the last transactions with it, never the integrity: the log has them.
+            metasync=False,
+            max_dbs=16,
+            max_readers=limits.READERS_MAX,
+            max_spare_txns=limits.READERS_MAX,
+            mode=0o600,
+        )
+    except lmdb.Error as error:
+        raise _unreadable(folder, error) from error
+
+
+def _open_tables(env: lmdb.Environment) -> Tables:
+    tables = Tables(*(env.open_db(name.encode()) for name in Tables._fields))
+    with env.begin(write=True) as txn:
+        found = txn.get(_FORMAT_KEY, db=tables.meta)
+        if found is None:
+            txn.put(_FORMAT_KEY, rows.seal(_FORMAT_KEY, bytes([FORMAT_VERSION])), db=tables.meta)
+        elif (version := rows.unseal("meta", _FORMAT_KEY, found)[0]) != FORMAT_VERSION:
+            detail = f"the view has format {version}, this program reads format {FORMAT_VERSION}"
+            raise Corrupt(
+                detail, code="view_format", ways_out=("run the release that wrote it", rows.REBUILD)
+            )
+    return tables
+
+
+def _unreadable(folder: Path, error: Exception) -> Corrupt:
+    return Corrupt(
+        f"the view in {folder} cannot be read: {error}", code="corrupt_view", ways_out=(rows.REBUILD,)
+    )
