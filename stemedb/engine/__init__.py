@@ -1,0 +1,11 @@
+"""The one place that orders *verify, log, fold, answer*; the lifecycle of the process's storage.
+
+Promises: a claim is acknowledged only when its record is durable in the log and visible in the view;
+after a failed write or sync nothing is acknowledged any more. May use: `log`, `store`, `model`. May not:
+know about HTTP, or assume that it is the log's only writer.
+"""
+
+from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Checked, Outcome
+from stemedb.engine.engine import Engine, EngineSettings, open_engine
+
+__all__ = ["CREATED", "ENDORSED", "EXISTS", "Checked", "Engine", "EngineSettings", "Outcome", "open_engine"]

@@ -1,0 +1,177 @@
+"""The process's one engine: opened, asked to write, watched, closed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from stemedb import limits
+from stemedb.engine.changes import Checked, Outcome, check_claim
+from stemedb.engine.disk import DiskFloor
+from stemedb.engine.replay import Progress, catch_up
+from stemedb.engine.server_key import load_server_key
+from stemedb.engine.writer import Writer
+from stemedb.errors import BadSettings
+from stemedb.log import FolderLock, LocalLog, Log, open_log
+from stemedb.model import SignedAssertion
+from stemedb.store import View
+from stemedb.telemetry import Telemetry
+
+
+class EngineSettings(NamedTuple):
+    """Where the data lies and how it is kept."""
+
+    wal_dir: Path
+    db_dir: Path
+    key_dir: Path
+    segment_bytes: int
+    disk_floor_mb: int = limits.DISK_FLOOR_MB_DEFAULT
+    unsafe_skip_signatures: bool = False
+
+
+class Opened(NamedTuple):
+    """What belongs to one engine: the log, the view of it, and the locks of their folders."""
+
+    log: LocalLog
+    view: View
+    locks: Sequence[FolderLock]
+
+
+class Engine:
+    """Orders *verify, log, fold, answer*; owns the log, the view and the writer."""
+
+    def __init__(self, settings: EngineSettings, opened: Opened, telemetry: Telemetry) -> None:
+        """Take over an open log and a view that holds all of it; `open_engine` makes them."""
+        self.log: Log = opened.log
+        self.view = opened.view
+        self.recovery = opened.log.recovery
+        self._telemetry = telemetry
+        self.failed = threading.Event()
+        self.failure: Exception | None = None
+        self._unsigned_allowed = settings.unsafe_skip_signatures
+        self._locks = opened.locks
+        self._disk = DiskFloor((settings.wal_dir, settings.db_dir), settings.disk_floor_mb)
+        self._writer = Writer(self.log, self.view, telemetry, self.fail)
+        telemetry.count_assertions(lambda: self.view.claims_count)
+        telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
+        telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
+
+    def check(self, signed: SignedAssertion, given_id: bytes | None) -> Checked:
+        """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
+        return check_claim(signed, given_id, unsigned_allowed=self._unsigned_allowed)
+
+    def submit(self, changes: Sequence[Checked]) -> list[Outcome]:
+        """Make `changes` durable and visible, then tell what became of each, in order.
+
+        Raises:
+            Unavailable: no room, queue full, or draining; nothing of it was written.
+            StorageFailed: a write or sync failed; nothing of it was acknowledged and the process must end.
+        """
+        self._disk.require()
+        return self._writer.submit(changes)
+
+    @property
+    def unsigned_allowed(self) -> bool:
+        """Whether claims without signatures are accepted (unsafe mode)."""
+        return self._unsigned_allowed
+
+    @property
+    def queued(self) -> int:
+        """How many changes wait for the writer now."""
+        return self._writer.queued
+
+    def checks(self) -> dict[str, str]:
+        """Return the named health checks: `ok`, or what is wrong."""
+        lag = self.log.head().seq - self.view.applied_seq if not self.failed.is_set() else 0
+        return {
+            "storage": f"failed: {self.failure}" if self.failed.is_set() else "ok",
+            "disk": self._disk.shortage or "ok",
+            "view": "ok" if lag <= limits.BATCH_CHANGES_MAX else f"{lag} records behind the log",
+            "queue": "ok" if self.queued < limits.QUEUE_CHANGES_MAX // 2 else f"{self.queued} changes wait",
+        }
+
+    def fail(self, error: Exception) -> None:
+        """Note that storage can no longer be trusted; whoever runs the process must end it."""
+        if not self.failed.is_set():
+            self._telemetry.fsync_errors.inc()
+            self.failure = error
+            self.failed.set()
+
+    def close(self) -> None:
+        """Finish what waits, then close everything; a second call does nothing."""
+        self._writer.close()
+        self._disk.close()
+        self.log.close()
+        self.view.close()
+        for lock in self._locks:
+            lock.close()
+
+
+def open_engine(
+    settings: EngineSettings,
+    *,
+    telemetry: Telemetry | None = None,
+    progress: Progress = lambda _text: None,
+) -> Engine:
+    """Lock the folders, recover the log, bring the view up to it, and start the writer.
+
+    Raises:
+        Locked: another process holds a folder.
+        Corrupt: log or view are not what was written, or do not belong together.
+        BadSettings: a folder cannot be used.
+    """
+    telemetry = telemetry or Telemetry()
+    started_at = time.perf_counter()
+    with ExitStack() as undo:
+        opened = _open(settings, telemetry, progress, undo)
+        catch_up(opened.log, opened.view, progress)
+        undo.pop_all()
+    telemetry.recovery_duration.set(time.perf_counter() - started_at)
+    return Engine(settings, opened, telemetry)
+
+
+def _open(settings: EngineSettings, telemetry: Telemetry, progress: Progress, undo: ExitStack) -> Opened:
+    """Open locks, view and log in this order; `undo` closes them again if a later step fails."""
+    locks = []
+    for folder in dict.fromkeys((settings.wal_dir, settings.db_dir)):
+        _make_folder(folder)
+        locks.append(FolderLock(folder))
+        undo.callback(locks[-1].close)
+    key = load_server_key(settings.key_dir)
+    view = View(settings.db_dir)
+    undo.callback(view.close)
+
+    def on_batch(sync_s: float, records_count: int, batch_bytes: int) -> None:
+        telemetry.fsync_latency.observe(sync_s)
+        telemetry.batch_size.observe(records_count)
+        telemetry.wal_bytes.inc(batch_bytes)
+
+    log = open_log(
+        settings.wal_dir,
+        server_key=key.agent_id,
+        segment_bytes=settings.segment_bytes,
+        known_seq=view.applied_seq,
+        lock=locks[0],
+        progress=lambda done, total: progress(f"checking the log: {done} of {total} bytes"),
+        on_batch=on_batch,
+    )
+    undo.callback(log.close)
+    return Opened(log, view, locks)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a missing data folder; raise `BadSettings` where that, or writing in it, is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(f"the data folder {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise BadSettings(
+            f"the data folder {folder} cannot be written",
+            hint="Give it to the user that runs the service, or choose another folder.",
+        )

@@ -1,0 +1,157 @@
+"""The one writer: takes all that waits, decides it, makes it durable, folds it, wakes the callers.
+
+Batches form while the sync before is running; there is no artificial delay. The queue is bounded in changes.
+A caller is answered only when its record is on stable storage and visible to reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from stemedb import limits
+from stemedb.engine.batch import Batch, Settle
+from stemedb.engine.changes import Checked, Outcome
+from stemedb.errors import StemedbError, StorageFailed, Unavailable
+from stemedb.log import Log, Record
+from stemedb.store import View
+from stemedb.telemetry import Telemetry
+
+Result = Outcome | StemedbError
+
+
+class _Ticket:
+    """Changes of one caller, which waits for `done`."""
+
+    __slots__ = ("changes", "done", "error", "results")
+
+    def __init__(self, changes: Sequence[Checked]) -> None:
+        self.changes = changes
+        self.done = threading.Event()
+        self.results: list[Outcome] = []
+        self.error: StemedbError | None = None
+
+
+class Writer:
+    """Owns the only thread that appends to the log and folds into the view."""
+
+    def __init__(
+        self, log: Log, view: View, telemetry: Telemetry, on_failure: Callable[[Exception], None]
+    ) -> None:
+        """Start the thread; `on_failure` is told once when storage fails, and nothing is accepted after."""
+        self._log = log
+        self._view = view
+        self._telemetry = telemetry
+        self._on_failure = on_failure
+        self._tickets: deque[_Ticket] = deque()
+        self._queued = 0
+        self._closed = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="stemedb-writer")
+        self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """How many changes wait now."""
+        return self._queued
+
+    def submit(self, changes: Sequence[Checked]) -> list[Outcome]:
+        """Wait until all `changes` are durable and visible; return their outcomes in order.
+
+        Raises:
+            Unavailable: the queue is full, the writer is closing, or there is no room on the disk just now.
+            StorageFailed: a write or sync failed; nothing of this was acknowledged.
+        """
+        if not changes:
+            return []
+        ticket = _Ticket(changes)
+        with self._wake:
+            if self._closed:
+                raise Unavailable("no more writes are taken", code="draining", retry_after_s=1)
+            if self._queued + len(changes) > limits.QUEUE_CHANGES_MAX:
+                raise Unavailable(f"{self._queued} changes wait already", code="queue_full", retry_after_s=1)
+            self._tickets.append(ticket)
+            self._queued += len(changes)
+            self._wake.notify()
+        ticket.done.wait()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.results
+
+    def close(self) -> None:
+        """Take no more, finish what waits, end the thread; a second call does nothing."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while tickets := self._take():
+            self._commit_or_refuse(tickets)
+
+    def _take(self) -> list[_Ticket]:
+        """Wait for work; return whole tickets up to one batch, nothing once closed and empty."""
+        with self._wake:
+            while not self._tickets and not self._closed:
+                self._wake.wait()
+            taken: list[_Ticket] = []
+            changes_count = batch_bytes = 0
+            while self._tickets:
+                ticket = self._tickets[0]
+                changes_count += len(ticket.changes)
+                batch_bytes += sum(_size_bytes(change) for change in ticket.changes)
+                over = changes_count > limits.BATCH_CHANGES_MAX or batch_bytes > limits.BATCH_BYTES_MAX
+                if taken and over:
+                    break
+                taken.append(self._tickets.popleft())
+                self._queued -= len(ticket.changes)
+            return taken
+
+    def _commit_or_refuse(self, tickets: Sequence[_Ticket]) -> None:
+        try:
+            self._commit(tickets)
+        except Unavailable as error:
+            _refuse(tickets, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, what is on the disk is in doubt now
+            _refuse(tickets, StorageFailed(f"the write failed: {error}"))
+            self._fail(error)
+
+    def _commit(self, tickets: Sequence[_Ticket]) -> None:
+        settles: list[list[Settle]] = []
+        with self._view.snapshot() as snapshot:
+            batch = Batch(snapshot)
+            settles.extend([batch.add(change) for change in ticket.changes] for ticket in tickets)
+        first_seq = 0
+        if batch.drafts:
+            position = self._log.append(batch.drafts)
+            first_seq = position.first_seq
+            records = [
+                Record(first_seq + index, position.recorded_at + index, draft.type, draft.body)
+                for index, draft in enumerate(batch.drafts)
+            ]
+            with self._telemetry.operation_duration.labels("fold").time():
+                self._view.fold(self._log.log_id, records)
+        for ticket, ticket_settles in zip(tickets, settles, strict=True):
+            ticket.results = [settle(first_seq) for settle in ticket_settles]
+            ticket.done.set()
+
+    def _fail(self, error: Exception) -> None:
+        """Refuse all that waits and all that comes: after a failed sync nothing may be acknowledged."""
+        with self._wake:
+            self._closed = True
+            waiting = list(self._tickets)
+            self._tickets.clear()
+            self._queued = 0
+        _refuse(waiting, StorageFailed("the log failed; the service is stopping"))
+        self._on_failure(error)
+
+
+def _refuse(tickets: Sequence[_Ticket], error: StemedbError) -> None:
+    for ticket in tickets:
+        ticket.error = error
+        ticket.done.set()
+
+
+def _size_bytes(change: Checked) -> int:
+    return len(change.canonical) + 128 * len(change.signatures) + 64
