@@ -1,0 +1,52 @@
+"""The moment of a question (claims.md 5): what had been claimed, what was known, and which time it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stemedb.errors import Invalid
+from stemedb.query.cursor import Cursor
+from stemedb.query.question import Question
+from stemedb.store import Snapshot
+
+_US_PER_S = 1_000_000
+
+
+class Moment(NamedTuple):
+    """Only records up to `seq` count, and of them only those whose own time is up to `as_of` (Unix seconds).
+
+    `clock_s` (Unix seconds) is the time from which ages are counted.
+    """
+
+    seq: int
+    as_of: int | None
+    clock_s: int
+
+    def sees(self, seq: int, timestamp: int) -> bool:
+        """Say whether a thing recorded at `seq` with its own `timestamp` (Unix seconds) is visible."""
+        return seq <= self.seq and (self.as_of is None or timestamp <= self.as_of)
+
+
+def moment_of(question: Question, snapshot: Snapshot, now_s: int, cursor: Cursor | None = None) -> Moment:
+    """Return the moment of `question`, asked at `now_s`; a later page keeps the moment of the first.
+
+    Raises `Invalid` for an `as_of` in the future or a `known_at` past the head.
+    """
+    if cursor is not None:
+        return Moment(cursor.seq, question.as_of, cursor.clock_s)
+    if question.as_of is not None and question.as_of > now_s:
+        raise Invalid(f"/as_of: {question.as_of} is in the future, it is {now_s} now", code="as_of_in_future")
+    seq = head_seq = snapshot.state.applied_seq
+    clock_s = now_s
+    if question.known_at is not None:
+        if question.known_at > head_seq:
+            detail = f"/known_at: the log ends at seq {head_seq}, {question.known_at} is not known yet"
+            raise Invalid(detail, code="known_at_past_head")
+        seq = question.known_at
+        clock_s = snapshot.recorded_at(seq) // _US_PER_S
+    elif question.known_at_us is not None:
+        clock_s = question.known_at_us // _US_PER_S
+        if clock_s > now_s:
+            raise Invalid("/known_at: this time has not come yet", code="known_at_past_head")
+        seq = snapshot.seq_at(question.known_at_us)
+    return Moment(seq, question.as_of, clock_s if question.as_of is None else question.as_of)

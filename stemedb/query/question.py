@@ -1,0 +1,180 @@
+"""What a reader may ask: the parameters of a question, typed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from math import nan
+from typing import Any, TypeVar
+
+import msgspec
+
+from stemedb import limits
+from stemedb.lens import LENSES
+from stemedb.model.claim import Lifecycle, Tier
+from stemedb.model.wire import TIERS_BY_NAME, Faults
+
+ANY_PREDICATE = "*"
+
+LIVE_STAGES = frozenset({Lifecycle.PROPOSED, Lifecycle.UNDER_REVIEW, Lifecycle.APPROVED})
+STAGES: Mapping[str, frozenset[Lifecycle]] = {
+    "proposed": frozenset({Lifecycle.PROPOSED}),
+    "under_review": frozenset({Lifecycle.UNDER_REVIEW}),
+    "approved": frozenset({Lifecycle.APPROVED}),
+    "deprecated": frozenset({Lifecycle.DEPRECATED}),
+    "rejected": frozenset({Lifecycle.REJECTED}),
+    "any": frozenset(Lifecycle),
+}
+
+Item = TypeVar("Item")
+Parse = Callable[[Faults, str, str], Any]
+"""Reads one parameter's text; what is wrong with it goes to the faults, under the given pointer."""
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    """A question, without the moment at which it is asked.
+
+    `as_of` is Unix seconds, `known_at` a position in the log or an RFC 3339 time in microseconds
+    (`known_at_us`).
+    """
+
+    subject: str
+    predicate: str | None = None
+    lens: str | None = None
+    stages: frozenset[Lifecycle] = LIVE_STAGES
+    epoch: bytes | None = None
+    tiers: frozenset[Tier] | None = None
+    agent_id: bytes | None = None
+    min_confidence: float = 0.0
+    as_of: int | None = None
+    known_at: int | None = None
+    known_at_us: int | None = None
+    decay: bool = True
+    limit: int = limits.PAGE_ITEMS_DEFAULT
+    cursor: str | None = None
+
+
+def parse_question(params: Mapping[str, Sequence[str]], *, allowed: frozenset[str] | None = None) -> Question:
+    """Read the parameters of a request; `allowed` narrows which of `PARAMETERS` the path knows.
+
+    Raises `Invalid` with every fault found, each named by its parameter.
+    """
+    faults = Faults()
+    fields: dict[str, Any] = {}
+    for name, values in params.items():
+        if name not in _PARSERS or (allowed is not None and name not in allowed):
+            faults.add(f"/{name}", "is not a parameter of this path")
+        elif name in REPEATABLE:
+            field, parse = _PARSERS[name]
+            fields[field] = frozenset(parse(faults, f"/{name}", text) for text in values)
+        elif len(values) > 1:
+            faults.add(f"/{name}", "may be given once")
+        else:
+            field, parse = _PARSERS[name]
+            fields[field] = parse(faults, f"/{name}", values[0])
+    if "subject" not in params:
+        faults.add("/subject", "is required")
+    if fields.get("lens") is not None and fields.get("predicate") is None:
+        faults.add("/predicate", "a lens needs one predicate")
+    faults.raise_if_any()
+    if isinstance(fields.get("known_at"), datetime):
+        fields["known_at_us"] = _microseconds(fields.pop("known_at"))
+    return Question(**fields)
+
+
+def _name(bytes_max: int) -> Parse:
+    return lambda faults, pointer, text: faults.name(pointer, text, bytes_max)
+
+
+def _predicate(faults: Faults, pointer: str, text: str) -> str | None:
+    return None if text == ANY_PREDICATE else faults.name(pointer, text, limits.PREDICATE_BYTES_MAX)
+
+
+def _choice(choices: Mapping[str, Item]) -> Callable[[Faults, str, str], Item | None]:
+    def parse(faults: Faults, pointer: str, text: str) -> Item | None:
+        if text not in choices:
+            faults.add(pointer, f"must be one of {', '.join(choices)}")
+        return choices.get(text)
+
+    return parse
+
+
+def _binary(size_bytes: int) -> Parse:
+    return lambda faults, pointer, text: faults.binary(pointer, text, size_bytes)
+
+
+def _fraction(faults: Faults, pointer: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not 0.0 <= number <= 1.0:
+        faults.add(pointer, "must be a number from 0 to 1")
+    return number
+
+
+def _integer(low: int, high: int) -> Callable[[Faults, str, str], int]:
+    def parse(faults: Faults, pointer: str, text: str) -> int:
+        # The length keeps a megabyte of digits out of int().
+        if _is_integer(text) and len(text) <= _DIGITS_MAX and low <= int(text) <= high:
+            return int(text)
+        faults.add(pointer, f"must be a whole number from {low} to {high}")
+        return low
+
+    return parse
+
+
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _moment(faults: Faults, pointer: str, text: str) -> datetime:
+    """Read an RFC 3339 time; the offset is required."""
+    try:
+        moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+        if moment.tzinfo is not None and len(text) >= len("2026-01-01T00:00:00Z"):
+            return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    faults.add(pointer, "must be a whole number or an RFC 3339 time, such as 2026-01-31T12:00:00Z")
+    return _EPOCH
+
+
+def _as_of(faults: Faults, pointer: str, text: str) -> int:
+    if _is_integer(text):
+        return _integer(0, limits.TIMESTAMP_S_MAX)(faults, pointer, text)
+    return max(0, _microseconds(_moment(faults, pointer, text)) // 1_000_000)
+
+
+def _known_at(faults: Faults, pointer: str, text: str) -> int | datetime:
+    if _is_integer(text):
+        return _integer(1, limits.TIMESTAMP_S_MAX)(faults, pointer, text)
+    return _moment(faults, pointer, text)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DIGITS_MAX = 20
+
+_PARSERS: Mapping[str, tuple[str, Parse]] = {
+    "subject": ("subject", _name(limits.SUBJECT_BYTES_MAX)),
+    "predicate": ("predicate", _predicate),
+    "lens": ("lens", _choice({name: name for name in LENSES})),
+    "lifecycle": ("stages", _choice(STAGES)),
+    "epoch": ("epoch", _binary(32)),
+    "source_class": ("tiers", _choice(TIERS_BY_NAME)),
+    "agent_id": ("agent_id", _binary(32)),
+    "min_confidence": ("min_confidence", _fraction),
+    "as_of": ("as_of", _as_of),
+    "known_at": ("known_at", _known_at),
+    "decay": ("decay", _choice({"true": True, "false": False})),
+    "limit": ("limit", _integer(1, limits.PAGE_ITEMS_MAX)),
+    "cursor": ("cursor", lambda _faults, _pointer, text: text),
+}
+
+PARAMETERS = frozenset(_PARSERS)
+REPEATABLE = frozenset({"source_class"})
+SKEPTIC_PARAMETERS = PARAMETERS - {"lens", "limit", "cursor"}
