@@ -112,12 +112,12 @@ def _read_header(path: Path, *, interruptible: bool) -> Header | None:
             if error.newer:
                 raise_newer(path, str(error))
             # A header is synced before the file gets its name, so a file with content had a whole one.
-            if interruptible and not _any_content(file):
+            if interruptible and not any_content(file):
                 return None
             raise Corrupt(f"{path}: {error}", code="log_header", ways_out=(RESTORE,)) from None
 
 
-def _any_content(file: BinaryIO) -> bool:
+def any_content(file: BinaryIO) -> bool:
     """Say whether anything but zeros follows."""
     return any(chunk.strip(b"\0") for chunk in iter(lambda: file.read(LOG_READ_CHUNK_BYTES), b""))
 

@@ -15,6 +15,7 @@ from stemedb.log.folder import (
     META_NAME,
     TEMPORARY_SUFFIX,
     Meta,
+    any_content,
     open_segments,
     read_meta,
     segment_name,
@@ -163,5 +164,10 @@ def _trim_sealed(segments: Segments) -> None:
     """Cut sealed segments to what they use, where a stop came before that was done."""
     for at, segment in enumerate(segments.items):
         used = segments.used_bytes(at)
-        if used is not None and segment.path.stat().st_size > used:
-            os.truncate(segment.path, used)
+        if used is None or segment.path.stat().st_size <= used:
+            continue
+        with segment.path.open("rb+") as file:
+            file.seek(used)
+            # Anything but zeros does not belong there: left for `stemedb log verify` to be looked at.
+            if not any_content(file):
+                file.truncate(used)

@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 
 from stemedb.errors import Corrupt
 from stemedb.log.files import write_all
-from stemedb.log.frames import FRAME_BYTES_MAX, HEADER_BYTES, find_frames, next_chain
+from stemedb.log.frames import ALIGNMENT, FRAME_BYTES_MAX, HEADER_BYTES, find_frames, next_chain
 from stemedb.log.protocol import Head
 from stemedb.log.segments import RESTORE, Segment, Segments, Stop, Walk, raise_damaged
 
@@ -46,6 +46,18 @@ class Recovery(NamedTuple):
     cut_at_seq: int
     why: str
     removed: tuple[str, ...]
+
+
+class End(NamedTuple):
+    """What stands after the last whole frame: bytes until only zeros follow, whole frames among them.
+
+    `damaged` if a later batch is among them, so that the frame that is missing had been synced.
+    """
+
+    used_bytes: int
+    frames: int
+    last_seq: int
+    damaged: bool
 
 
 class _Scan:
@@ -87,33 +99,45 @@ def survey(segments: Segments, known_seq: int, progress: Progress | None = None)
         Corrupt: records that had been synced are damaged or gone.
     """
     scan = _Scan(segments.items[-1])
-    path = scan.segment.path
     while True:
         scan.run(progress)
-        rest, rest_bytes = _rest(scan.segment, scan.stop.offset)
-        if not rest_bytes:
-            if scan.head.seq < known_seq:
-                raise_behind(segments.folder, scan.head.seq, known_seq)
-            return Tail(scan.head, scan.stop.offset, scan.batch_offset, 0, 0, "")
-        later = find_frames(memoryview(rest), 8, scan.stop.seq)
-        # Read beside a writer, a frame may have been half there a moment ago: only one that is still not
-        # whole after all behind it was read tells something.
-        if not any(Walk(scan.segment, scan.stop.seq, scan.stop.offset, last_seq=scan.stop.seq)):
+        end = judge_end(scan.segment, scan.stop)
+        if end is not None:
             break
-    _, seq, why = scan.stop
-    if seq <= known_seq or any(batch > seq for _, _, batch in later):
-        raise_damaged(path, scan.stop, max([known_seq, *(found for _, found, _ in later)]))
-    why = "zeros where a frame belongs" if why == "end" else why
-    return Tail(scan.head, scan.stop.offset, scan.batch_offset, rest_bytes, len(later), why)
+    seq = scan.stop.seq
+    if end.damaged or (end.used_bytes and seq <= known_seq):
+        raise_damaged(scan.segment.path, scan.stop, max(known_seq, end.last_seq))
+    if scan.head.seq < known_seq:
+        raise_behind(segments.folder, scan.head.seq, known_seq)
+    why = "zeros where a frame belongs" if scan.stop.why == "end" else scan.stop.why
+    return Tail(
+        scan.head,
+        scan.stop.offset,
+        scan.batch_offset,
+        end.used_bytes,
+        end.frames,
+        why if end.used_bytes else "",
+    )
 
 
-def _rest(segment: Segment, offset: int) -> tuple[bytes, int]:
-    """Give what stands after the last whole frame, and how many bytes of it until only zeros follow."""
+def judge_end(segment: Segment, stop: Stop) -> End | None:
+    """Look at what stands in the last segment where no whole frame was found.
+
+    None means look again: the frame is whole now, a writer having finished it meanwhile.
+    """
     with segment.path.open("rb") as file:
-        file.seek(offset)
-        data = file.read()
-    used = len(data.rstrip(b"\0"))
-    return data[: used + FRAME_BYTES_MAX], used  # a frame may itself end in zeros
+        file.seek(stop.offset)
+        rest = file.read()
+    used_bytes = len(rest.rstrip(b"\0"))
+    if not used_bytes:
+        return End(0, 0, 0, damaged=False)
+    # A frame may itself end in zeros, hence not just the used bytes.
+    found = find_frames(memoryview(rest[: used_bytes + FRAME_BYTES_MAX]), ALIGNMENT, stop.seq)
+    # Only after all behind it was read: beside a writer the frame may have been half there a moment ago.
+    if any(Walk(segment, stop.seq, stop.offset, last_seq=stop.seq)):
+        return None
+    last_seq = max((seq for _, seq, _ in found), default=0)
+    return End(used_bytes, len(found), last_seq, damaged=any(batch > stop.seq for _, _, batch in found))
 
 
 def settle(segments: Segments, tail: Tail) -> None:
