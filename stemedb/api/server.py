@@ -1,0 +1,126 @@
+"""cheroot's server with connections collected by `intake` and threads that never wait for a client."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cheroot import wsgi
+
+from stemedb import limits
+from stemedb.api.intake import Intake
+
+if TYPE_CHECKING:
+    import socket
+
+    from stemedb.api.connection import Connection
+    from stemedb.errors import StemedbError
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+
+
+class Watcher(Protocol):
+    """Who wants to know what never reaches the application."""
+
+    def refused(self, error: StemedbError, request_id: str, client: str) -> None:
+        """Note a request that was refused before it became one."""
+
+    def trouble(self, message: str, level: int) -> None:
+        """Note something unexpected in the server itself."""
+
+
+class Workers:
+    """A fixed number of threads that answer requests: the pool interface that cheroot documents."""
+
+    def __init__(self, count: int, name: str) -> None:
+        """Make `count` threads, not started yet."""
+        self.min = count
+        self._queue: queue.SimpleQueue[Connection | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(count)
+        ]
+        self.get = self._queue.get
+        self._free = threading.Semaphore(count)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._queue.qsize()
+
+    def put(self, connection: Connection) -> None:
+        """Let a thread answer the request of `connection`."""
+        self._queue.put(connection)
+
+    def try_reserve(self) -> bool:
+        """Claim one of the threads for a request to come; False when all are taken. Freed when it is answered."""
+        return self._free.acquire(blocking=False)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 5) -> None:
+        """End the threads when they have answered what they have; those that take longer are left behind."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _work(self) -> None:
+        while (connection := self.get()) is not None:
+            reserved = connection.streams
+            try:
+                connection.serve()
+            except Exception as error:  # noqa: BLE001  (a thread that dies here would be missed for ever)
+                connection.server.error_log(f"a worker failed: {error!r}", logging.ERROR)
+            finally:
+                if reserved:
+                    self._free.release()
+
+
+class Server(wsgi.Server):  # type: ignore[misc]  # cheroot's classes are untyped
+    """The HTTP server of one service, on a socket it is given."""
+
+    def __init__(self, listener: socket.socket, app: Application, watcher: Watcher, *, adopted: bool) -> None:
+        """Serve `app` on `listener`; `adopted` says that its queue belongs to somebody who outlives us."""
+        super().__init__(listener.getsockname()[:2], app, server_name="stemedb")
+        self.software = "stemedb"
+        self.socket = listener
+        self.adopted = adopted
+        self.draining = False
+        self.requests = Workers(limits.HTTP_WORKERS, "http")
+        self.bulk = Workers(limits.BULK_REQUESTS_MAX, "bulk")
+        self.intake = Intake(self, listener)
+        self._watcher = watcher
+
+    @property
+    def can_add_keepalive_connection(self) -> bool:
+        """Whether replies may promise to keep the connection: cheroot says `Connection: close` where not."""
+        return not self.draining
+
+    def serve(self) -> None:
+        """Accept and answer until drained."""
+        self.ready = True
+        self.requests.start()
+        self.bulk.start()
+        self.intake.run()
+        self.ready = False
+        self.requests.stop(timeout=0)
+        self.bulk.stop(timeout=0)
+
+    def drain(self) -> None:
+        """Accept no more, finish what is connected (bounded), and let `serve` return."""
+        self.draining = True
+        self.intake.drain()
+
+    def refused(self, error: StemedbError, request_id: str, client: str) -> None:
+        """Pass on what never reaches the application."""
+        self._watcher.refused(error, request_id, client)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  (cheroot's signature)
+        """Pass on what cheroot has to say, without a trace."""
+        self._watcher.trouble(msg, level)
