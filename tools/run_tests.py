@@ -54,6 +54,18 @@ class Step(NamedTuple):
     prepare: list[str] | None = None
 
 
+def shell_scripts() -> list[str]:
+    """Return the files that open with bash's name."""
+    candidates = [
+        path for folder in ("tools", ".ci", "molecule", "roles") for path in ROOT.glob(f"{folder}/**/*")
+    ]
+    return sorted(
+        str(path.relative_to(ROOT))
+        for path in candidates
+        if path.is_file() and path.read_bytes().startswith(b"#!/usr/bin/env bash")
+    )
+
+
 def lint_steps() -> list[Step]:
     """Return the static checks: one each, so that the summary names what is wrong."""
     commands = {
@@ -61,6 +73,7 @@ def lint_steps() -> list[Step]:
         "format": ["ruff", "format", "--check"],
         "types": ["mypy"],
         "layers": ["lint-imports"],
+        "shell": ["shellcheck", *shell_scripts()],
         "yaml": ["yamllint", "--strict", "."],
         "ansible-lint": ["ansible-lint", "--strict"],
     }
