@@ -4,7 +4,6 @@ SHELL := bash
 PYTHON ?=
 # With PYTHON=X.Y the service and its tests only, in a folder of its own; else the whole controller.
 LEVEL = $(if $(PYTHON),service,controller)
-VENV = .venv$(if $(PYTHON),-$(PYTHON))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow soak lint bench docs clean venv lock wheelhouse
