@@ -15,7 +15,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: str | None = None
     epoch: str | None = None
     source_class: tuple[str, ...] = ()
-    agent_id: tuple[str, ...] = ()
+    agent_id: str | None = None
     min_confidence: float | None = None
     as_of: int | str | None = None
     known_at: int | str | None = None
@@ -26,6 +26,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         single = {
             "lifecycle": self.lifecycle,
             "epoch": self.epoch,
+            "agent_id": self.agent_id,
             "min_confidence": self.min_confidence,
             "as_of": self.as_of,
             "known_at": self.known_at,
@@ -34,7 +35,6 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         return (
             *((name, str(value)) for name, value in single.items() if value is not None),
             *(("source_class", name) for name in self.source_class),
-            *(("agent_id", name) for name in self.agent_id),
         )
 
 
