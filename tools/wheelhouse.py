@@ -5,7 +5,7 @@ Usage: wheelhouse.py [--python X.Y ...] [--arch x86_64] [--dir build/wheelhouse]
 Prints one JSON line a Python: `release` (the version and 8 hex digits of the hash of sources and locks),
 `version`, `archive`, and whether it was `built` now. The package index is asked only for wheels that the
 folder `<dir>/cpXY-<arch>` lacks; each is checked against the lock's hashes. The archive holds the locked
-wheels, pip's own, the project's, and `requirements.txt` with a hash for every one of them.
+wheels, the project's, pip's, and `requirements.txt` with a hash for all but pip's, which is checked here.
 """
 
 from __future__ import annotations
@@ -152,12 +152,11 @@ def project_wheel(house: Wheelhouse, version: str) -> Path:
 
 def pack(house: Wheelhouse, wheels: list[Path], archive: Path) -> None:
     """Write the archive under another name first: whoever sees it sees it whole."""
-    requirements = [lock.read_text() for lock in house.locks]
     own = wheels[-1]
-    requirements.append(f"./{own.name} --hash=sha256:{hashlib.sha256(own.read_bytes()).hexdigest()}\n")
+    own_line = f"./{own.name} --hash=sha256:{hashlib.sha256(own.read_bytes()).hexdigest()}\n"
     with tempfile.TemporaryDirectory(dir=house.folder, prefix=".pack-") as scratch:
         listing = Path(scratch) / "requirements.txt"
-        listing.write_text("".join(requirements))
+        listing.write_text(house.locks[0].read_text() + own_line)
         fresh = Path(scratch) / archive.name
         with tarfile.open(fresh, "w") as tar:
             for path in [listing, *wheels]:
