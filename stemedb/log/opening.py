@@ -88,6 +88,7 @@ def open_log(  # noqa: PLR0913 - the one place where a log is configured; each i
         _trim_sealed(segments)
         recovery = Recovery(
             checked_records=tail.head.seq - segments.items[-1].header.first_seq + 1,
+            end_offset=tail.offset,
             cut_bytes=tail.torn_bytes,
             cut_frames=tail.torn_frames,
             cut_at_seq=tail.head.seq + 1 if tail.torn_bytes else 0,

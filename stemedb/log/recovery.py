@@ -38,9 +38,13 @@ class Tail(NamedTuple):
 
 
 class Recovery(NamedTuple):
-    """What opening a log found and did: records checked, and what was cut (0 where nothing was torn)."""
+    """What opening a log found and did: records checked, and what was cut (0 where nothing was torn).
+
+    `end_offset` is where the log ends in its last file, in bytes.
+    """
 
     checked_records: int
+    end_offset: int
     cut_bytes: int
     cut_frames: int
     cut_at_seq: int

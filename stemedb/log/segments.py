@@ -134,11 +134,11 @@ class Segments:
         """Give the place of the segment that holds `seq`."""
         return bisect_right(self.items, seq, key=lambda segment: segment.header.first_seq) - 1
 
-    def walk(self, at: int, seq: int, head_seq: int) -> Walk:
-        """Walk segment `at` from the remembered frame nearest before `seq`."""
+    def walk(self, at: int, seq: int, upto_seq: int) -> Walk:
+        """Walk segment `at` from the remembered frame nearest before `seq`, up to `upto_seq` or its end."""
         segment = self.items[at]
         near_seq, offset = segment.near(seq)
-        last_seq = self.last_seq(at, head_seq)
+        last_seq = min(upto_seq, self.last_seq(at, upto_seq))
         return Walk(segment, near_seq, offset, last_seq=last_seq, limit=self.used_bytes(at))
 
     def frames(self, from_seq: int, last_seq: int, head_seq: int) -> Iterator[list[Frame]]:
@@ -149,7 +149,7 @@ class Segments:
         """
         at = self.find(from_seq)
         while from_seq <= last_seq:
-            walk = self.walk(at, from_seq, min(last_seq, head_seq))
+            walk = self.walk(at, from_seq, last_seq)
             for frames in walk:
                 skip = from_seq - frames[0].record.seq
                 if skip < len(frames):

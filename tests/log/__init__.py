@@ -1,0 +1,1 @@
+"""Tests of the log room: real files, real processes."""
