@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from math import nan
@@ -131,13 +132,18 @@ def _is_integer(text: str) -> bool:
 def _moment(faults: Faults, pointer: str, text: str) -> datetime:
     """Read an RFC 3339 time; the offset is required."""
     try:
-        moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(_SUBSECOND.sub(_six_digits, text.upper()).replace("Z", "+00:00"))
         if moment.tzinfo is not None and len(text) >= len("2026-01-01T00:00:00Z"):
             return moment.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         pass
     faults.add(pointer, "must be a whole number or an RFC 3339 time, such as 2026-01-31T12:00:00Z")
     return _EPOCH
+
+
+def _six_digits(fraction: re.Match[str]) -> str:
+    """Python 3.10 reads a fraction of a second only with three or six digits."""
+    return "." + fraction[1][:6].ljust(6, "0")
 
 
 def _as_of(faults: Faults, pointer: str, text: str) -> int:
@@ -158,6 +164,7 @@ def _microseconds(moment: datetime) -> int:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DIGITS_MAX = 20
+_SUBSECOND = re.compile(r"\.(\d+)")
 
 _PARSERS: Mapping[str, tuple[str, Parse]] = {
     "subject": ("subject", _name(limits.SUBJECT_BYTES_MAX)),
