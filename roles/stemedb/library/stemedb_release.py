@@ -14,7 +14,7 @@ options:
   state: {description: What is wanted., choices: [queried, present, pruned], type: str, required: true}
   folder: {description: Where the releases are., type: path, required: true}
   release: {description: "A release's folder name, or (queried) a version.", type: str, required: true}
-  must_exist: {description: Whether a queried release that is not complete is an error., type: bool, default: false}
+  must_exist: {description: Whether a queried release has to be complete., type: bool, default: false}
   archive: {description: The wheels, on the host; removed when built., type: path}
   python: {description: The interpreter to build with., type: path}
   keep: {description: How many complete releases are kept., type: int, default: 3}
@@ -94,7 +94,7 @@ def build(target: Path, archive: Path, python: str) -> None:
         [
             *(str(target / "bin" / "python"), "-m", "pip", "--isolated", "--disable-pip-version-check"),
             *("install", "--quiet", "--no-input", "--no-cache-dir", "--no-index", "--no-deps"),
-            *("--find-links", str(wheels), "--require-hashes", "--requirement", str(wheels / "requirements.txt")),
+            *("--find-links", ".", "--require-hashes", "--requirement", "requirements.txt"),
         ],
         {"PYTHONPATH": str(pip)},
         cwd=wheels,
@@ -113,7 +113,7 @@ def unpacked_pip(wheels: Path) -> Path:
         raise ReleaseError("The archive holds no pip.")
     target = wheels / "pip"
     with zipfile.ZipFile(found[0]) as wheel:
-        wheel.extractall(target)
+        wheel.extractall(target)  # noqa: S202  (its hash was checked when the wheelhouse was filled)
     return target
 
 

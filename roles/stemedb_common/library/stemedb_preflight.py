@@ -19,7 +19,7 @@ options:
   python_package: {description: What would install it; empty if nothing would., type: str, default: ""}
   vcpus: {description: Processors of the profile; 0 asks for none., type: int, default: 0}
   memory_gb: {description: Memory of the profile; 0 asks for none., type: int, default: 0}
-  folders: {description: "Data folders, each with path, purpose and disk_gb.", type: list, elements: dict, default: []}
+  folders: {description: "Data folders: path, purpose, disk_gb.", type: list, elements: dict, default: []}
   backup_folder: {description: Where backups go., type: str, required: true}
   bind_addr: {description: The address the service listens at., type: str, required: true}
   enforce_sizes: {description: Whether sizes stop the play or only warn., type: bool, default: true}
@@ -72,9 +72,7 @@ class Row(NamedTuple):
 def system_rows(name: str, *, supported: bool, manager: str) -> list[Row]:
     """Judge what kind of host this is."""
     return [
-        Row(
-            "system", "Debian 12, Ubuntu 22.04 or RHEL 9", name or "unknown", OK if supported else STOP
-        ),
+        Row("system", "Debian 12, Ubuntu 22.04 or RHEL 9", name or "unknown", OK if supported else STOP),
         Row("services", "systemd", manager, OK if manager == "systemd" else STOP),
     ]
 
@@ -92,7 +90,7 @@ def python_row(path: str, package: str, wanted: str, found: str) -> Row:
 
 
 def processor_row(found: int, wanted: int, short: str) -> Row:
-    """Judge the processors: two are the floor, the profile's own number a wish (the pilot's examples miss it)."""
+    """Judge the processors: two are the floor, the profile's number a wish that the pilot's examples miss."""
     verdict = short if found < VCPUS_MIN else WARN if found < wanted else OK
     return Row("processors", f"{wanted} vCPU, at least {VCPUS_MIN}", f"{found} vCPU", verdict)
 
@@ -149,20 +147,29 @@ def folder_rows(folders: list[dict[str, Any]]) -> list[Row]:
     return [
         Row(f"folder of the {folder['purpose']}", "not below " + ", ".join(HIDDEN), str(folder["path"]), STOP)
         for folder in folders
-        if any(str(folder["path"]) == hidden or str(folder["path"]).startswith(hidden + "/") for hidden in HIDDEN)
+        if any(
+            str(folder["path"]) == hidden or str(folder["path"]).startswith(hidden + "/") for hidden in HIDDEN
+        )
     ]
 
 
 def port_row(port: int, holders: list[str]) -> Row:
     """Judge who listens there already; our own units may."""
     foreign = sorted({holder for holder in holders if not holder.startswith(UNITS)})
-    return Row("port", f"{port}/tcp free or ours", ", ".join(foreign) or ("ours" if holders else "free"),
-               STOP if foreign else OK)
+    return Row(
+        "port",
+        f"{port}/tcp free or ours",
+        ", ".join(foreign) or ("ours" if holders else "free"),
+        STOP if foreign else OK,
+    )
 
 
 def table(rows: list[Row]) -> str:
     """Lay the rows out in columns."""
-    lines = [("", *Row._fields[1:3]), *((f"{row.verdict:>4}  {row.what}", row.wanted, row.found) for row in rows)]
+    lines = [
+        ("", *Row._fields[1:3]),
+        *((f"{row.verdict:>4}  {row.what}", row.wanted, row.found) for row in rows),
+    ]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return "\n".join(
         "  ".join(text.ljust(widths[column]) for column, text in enumerate(line)).rstrip() for line in lines
@@ -210,7 +217,9 @@ def python_version(path: str) -> str:
 def listeners(port: int, tables: list[str]) -> set[str]:
     """Read the socket inodes that listen on `port` off /proc/net/tcp and tcp6."""
     fields = [line.split() for text in tables for line in text.splitlines()[1:]]
-    return {field[9] for field in fields if field[3] == LISTEN and int(field[1].rpartition(":")[2], 16) == port}
+    return {
+        field[9] for field in fields if field[3] == LISTEN and int(field[1].rpartition(":")[2], 16) == port
+    }
 
 
 def holders_of(inodes: set[str]) -> list[str]:
@@ -221,7 +230,7 @@ def holders_of(inodes: set[str]) -> list[str]:
         if not process.name.isdigit():
             continue
         try:
-            held = any(os.readlink(handle) in wanted for handle in (process / "fd").iterdir())
+            held = any(str(handle.readlink()) in wanted for handle in (process / "fd").iterdir())
             if held:
                 found.append(holder_name(process))
         except OSError:  # it ended while we looked, or a handle did
@@ -233,7 +242,7 @@ def holder_name(process: Path) -> str:
     """Name the unit that a process belongs to; process 1 holds the sockets of socket units."""
     name = (process / "comm").read_text().strip()
     if process.name == "1":
-        active = subprocess.run(
+        active = subprocess.run(  # noqa: S603
             ["systemctl", "is-active", "--quiet", UNITS[1]],  # noqa: S607
             check=False,
         )
@@ -263,7 +272,9 @@ def compare(asked: dict[str, Any]) -> list[Row]:
         rows += [
             processor_row(len(os.sched_getaffinity(0)), asked["vcpus"], short),
             memory_row(memory_bytes(Path("/proc/meminfo").read_text()), asked["memory_gb"], short),
-            *disk_rows(asked["folders"], asked["backup_folder"], {path: disk_of(path) for path in paths}, short),
+            *disk_rows(
+                asked["folders"], asked["backup_folder"], {path: disk_of(path) for path in paths}, short
+            ),
         ]
     return rows
 
