@@ -106,7 +106,11 @@ class RowFile:
         self._layout = layout
         self._lines = Lines(self._stream, layout.encoding)
         self._reader = csv.reader(self._lines, delimiter=DELIMITERS.get(layout.format, ","), strict=True)
-        self.columns: tuple[str, ...] | None = None if layout.format == "ndjson" else self._header()
+        try:
+            self.columns = None if layout.format == "ndjson" else self._header()
+        except Invalid:
+            self.close()
+            raise
 
     def __enter__(self) -> RowFile:  # noqa: PYI034 - typing.Self is not in Python 3.10
         return self
