@@ -5,6 +5,7 @@ Nothing here writes, and nothing looks into the frames.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
@@ -77,7 +78,7 @@ def open_segments(folder: Path, meta: Meta | None) -> Segments:
         raise Corrupt(
             f"{folder / META_NAME} is missing, though there are segments beside it",
             code="log_meta",
-            ways_out=(RESTORE, f"put {META_NAME} back if you have it elsewhere"),
+            ways_out=(RESTORE, f"put {META_NAME} back; its content was {_meta_from(paths)}"),
         )
     log_id = bytes.fromhex(meta.log_id)
     if not paths or paths[0].name != segment_name(0):
@@ -91,6 +92,15 @@ def open_segments(folder: Path, meta: Meta | None) -> Segments:
         _check_place(path, header, segments)
         segments.items.append(Segment(path, header))
     return segments
+
+
+def _meta_from(paths: list[Path]) -> str:
+    """Say what log.json held, by the first segment that can tell."""
+    for path in paths:
+        with path.open("rb") as file, suppress(BadHeader):
+            meta = Meta(decode_header(file.read(HEADER_BYTES)).log_id.hex(), FORMAT_VERSION)
+            return msgspec.json.encode(meta).decode()
+    return "lost, no segment has a whole header"
 
 
 def raise_missing(path: Path, detail: str) -> NoReturn:

@@ -149,24 +149,37 @@ class LocalLog:
         """Write the frames of one batch.
 
         Raises:
-            Unavailable: nothing was written, for want of room.
+            Unavailable: there was no room, and nothing of it is left in the file.
             StorageFailed: anything else; the log is dead.
         """
-        begun = 0
+        # Two pieces only for a test that wants to die between them.
+        half = len(data) // 2 if self._faults is not None else len(data)
+        done = 0
         try:
-            if self._faults is not None:
-                begun = len(data) // 2
-                write_all(self._fd, data[:begun], self._offset)
-                self._faults.at("half_frame")
-            begun += os.pwrite(self._fd, memoryview(data)[begun:], self._offset + begun)
-            if begun < len(data):
-                write_all(self._fd, data[begun:], self._offset + begun)
+            for piece in (data[:half], data[half:]):
+                view = memoryview(piece)
+                while view:
+                    written = os.pwrite(self._fd, view, self._offset + done)
+                    done += written
+                    view = view[written:]
+                if done < len(data):
+                    self._reached("half_frame")
         except OSError as error:
-            if begun == 0 and error.errno in NO_SPACE:
+            if error.errno in NO_SPACE and self._unwrite(done):
                 raise self._no_room(error) from error
             raise self._fail("writing to", error) from error
         except BaseException as error:
             raise self._fail("writing to", error) from error
+
+    def _unwrite(self, size: int) -> bool:
+        """Put zeros where part of a batch was written, durably, so that no later batch can meet its rest."""
+        try:
+            if size:
+                write_all(self._fd, bytes(size), self._offset)
+                os.fdatasync(self._fd)
+        except OSError:
+            return False
+        return True
 
     def _sync(self) -> float:
         """Sync what was written and give the seconds it took; a sync that failed is never tried again.
