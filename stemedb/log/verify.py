@@ -102,11 +102,25 @@ class _Run:
         names = [segment.path.name for segment in self.segments.items]
         if since.log_id != self.segments.log_id.hex() or since.segment not in names:
             raise Invalid("the checkpoint is not one of this log; verify from the beginning")
-        self._seq, self._chain, self._time = since.seq, bytes.fromhex(since.chain), since.time
-        self._offset = since.offset
-        self._checkpoint = since
         at = names.index(since.segment)
-        self._total -= sum(segment.path.stat().st_size for segment in self.segments.items[:at]) + since.offset
+        self._total -= sum(segment.path.stat().st_size for segment in self.segments.items[:at])
+        segment = self.segments.items[at]
+        header = segment.header
+        chain = header.chain
+        walk = Walk(segment, header.first_seq, HEADER_BYTES, last_seq=since.seq)
+        for frames in walk:
+            for frame in frames:
+                chain = next_chain(chain, frame.digest)
+        if (walk.stop.seq, walk.stop.offset, chain.hex()) == (since.seq + 1, since.offset, since.chain):
+            self._seq, self._chain, self._time, self._offset = since.seq, chain, since.time, since.offset
+            self._checkpoint = since
+            self._total -= since.offset
+        else:
+            # Set back or exchanged since then; what is there now is checked from the segment's beginning.
+            detail = f"up to record {since.seq} this is not what the earlier run found"
+            code = "log_behind" if walk.stop.seq <= since.seq else "log_chain"
+            self._problem(code, segment, walk.stop._replace(why=detail), since.seq)
+            self._seq, self._chain, self._time = header.first_seq - 1, header.chain, header.time
         return at
 
     def segment(self, at: int) -> None:
