@@ -243,11 +243,15 @@ def test_after_a_failed_sync_nothing_is_acknowledged(start: Open, monkeypatch: p
     assert engine.view.claims_count == 1
 
 
+def _unexpected(error: Exception) -> None:
+    raise error
+
+
 def test_nothing_above_the_log_needs_files(tmp_path: Path) -> None:
     log = MemoryLog(server_key=bytes(32))
     view = View(tmp_path)
     catch_up(log, view, lambda _text: None)
-    writer = Writer(log, view, Telemetry(), on_failure=pytest.fail)
+    writer = Writer(log, view, Telemetry(), on_failure=_unexpected)
     assert writer.submit([checked()])[0].status == CREATED
     writer.close()
     rebuilt = View(tmp_path / "again")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stemedb.model import Assertion, Lifecycle, ObjectKind, Tier, Value
 
-_CHARACTERS = st.characters(exclude_categories=("Cs", "Cc"))
+_CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"])
 
 
 def names(bytes_max: int) -> st.SearchStrategy[str]:
@@ -19,7 +19,7 @@ def names(bytes_max: int) -> st.SearchStrategy[str]:
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 VALUES = st.one_of(
-    st.builds(Value, st.just(ObjectKind.TEXT), st.text(st.characters(exclude_categories=("Cs",)))),
+    st.builds(Value, st.just(ObjectKind.TEXT), st.text(st.characters(exclude_categories=["Cs"]))),
     st.builds(Value, st.just(ObjectKind.NUMBER), FINITE),
     st.builds(Value, st.just(ObjectKind.BOOLEAN), st.booleans()),
     st.builds(Value, st.just(ObjectKind.REFERENCE), names(256)),

@@ -62,7 +62,7 @@ def test_takes_times_in_both_forms() -> None:
 
 def test_takes_several_tiers() -> None:
     asked = parse_question({"subject": ["s"], "source_class": ["Regulatory", "Clinical"]})
-    assert asked.tiers == {Tier.REGULATORY, Tier.CLINICAL}
+    assert asked.tiers == frozenset({Tier.REGULATORY, Tier.CLINICAL})
 
 
 def test_a_path_may_know_fewer_parameters() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pytest
@@ -18,12 +19,12 @@ from tests.builders import SIGNERS, checked, number
 LOG_ID = bytes(16)
 
 
-def assertion_record(seq: int, **fields: object) -> Record:
+def assertion_record(seq: int, **fields: Any) -> Record:  # noqa: ANN401 - any field of an assertion
     claim = checked(**fields)
     return Record(seq, seq * 10, RecordType.ASSERTION, encode_assertion(claim.canonical, claim.signatures))
 
 
-def endorsement_record(seq: int, signer: int, **fields: object) -> Record:
+def endorsement_record(seq: int, signer: int, **fields: Any) -> Record:  # noqa: ANN401
     claim = checked(SIGNERS[signer], **fields)
     return Record(seq, seq * 10, RecordType.ENDORSEMENT, encode_endorsement(claim.id, claim.signatures))
 
