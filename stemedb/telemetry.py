@@ -30,7 +30,7 @@ _QUANTILES: Final = (0.5, 0.95, 0.99)
 
 
 class LatencyWindow(Collector):
-    """`stemedb_query_latency_seconds{quantile=}`: a summary over the last minutes, as the dashboards expect it."""
+    """`stemedb_query_latency_seconds{quantile=}`: a summary over the last minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start empty; `clock` gives seconds."""
@@ -46,7 +46,7 @@ class LatencyWindow(Collector):
         self._sum_s += duration_s
 
     def quantile(self, share: float) -> float:
-        """Return the duration (seconds) that `share` of the window's questions stayed within; NaN for none."""
+        """Return the duration (seconds) that `share` of the questions stayed within; NaN for none."""
         return _quantile(self._window(), share)
 
     def collect(self) -> Iterator[SummaryMetricFamily]:
@@ -84,7 +84,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         """Register every metric, at zero."""
-        prometheus_client.disable_created_metrics()  # one series a metric, as the dashboards name them
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # one series a metric, as the dashboards name them
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.query_latency = LatencyWindow()
@@ -92,7 +92,10 @@ class Telemetry:
         self._assertions = _Assertions()
         self.registry.register(self._assertions)
         self.query_duration = self._histogram(
-            "stemedb_query_duration_seconds", "Time to answer a question.", _QUERY_BUCKETS_S, ("endpoint", "lens")
+            "stemedb_query_duration_seconds",
+            "Time to answer a question.",
+            _QUERY_BUCKETS_S,
+            ("endpoint", "lens"),
         )
         self.query_timeouts = self._counter("stemedb_query_timeout_total", "Questions past their time limit.")
         self.queries = self._counter("stemedb_queries_total", "Questions answered.", ("endpoint",))
@@ -109,12 +112,18 @@ class Telemetry:
         self.fsync_latency = self._histogram(
             "stemedb_wal_fsync_latency_seconds", "Time of one sync of the log.", _FSYNC_BUCKETS_S
         )
-        self.fsync_errors = self._counter("stemedb_wal_fsync_errors_total", "Writes or syncs of the log that failed.")
-        self.batch_size = self._histogram("stemedb_wal_batch_size", "Records in one group commit.", _BATCH_BUCKETS)
+        self.fsync_errors = self._counter(
+            "stemedb_wal_fsync_errors_total", "Writes or syncs of the log that failed."
+        )
+        self.batch_size = self._histogram(
+            "stemedb_wal_batch_size", "Records in one group commit.", _BATCH_BUCKETS
+        )
         self.wal_bytes = self._counter("stemedb_wal_bytes_written_total", "Bytes appended to the log.")
         self.wal_segments = self._gauge("stemedb_wal_segments", "Segment files of the log.")
         self.wal_disk_usage = self._gauge("stemedb_wal_disk_usage_bytes", "Bytes the log takes on disk.")
-        self.recovery_duration = self._gauge("stemedb_wal_recovery_duration_seconds", "Time of the last recovery.")
+        self.recovery_duration = self._gauge(
+            "stemedb_wal_recovery_duration_seconds", "Time of the last recovery."
+        )
         self.operation_duration = self._histogram(
             "stemedb_storage_operation_duration_seconds",
             "Time of one operation of the view.",
@@ -158,6 +167,7 @@ def make_logger(level: int, stream: BinaryIO) -> structlog.typing.FilteringBound
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -17,7 +17,8 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 from stemedb import limits
 from stemedb.api import problem
-from stemedb.errors import Invalid, StemedbError, TooSlow
+from stemedb.api.stream import ChunkedBody, LengthBody, StreamIn, StreamOut
+from stemedb.errors import Invalid, StemedbError
 
 if TYPE_CHECKING:
     from stemedb.api.head import Head
@@ -35,18 +36,17 @@ class Stage(Enum):
     LINGERING = auto()  # the client, to see a refusal before the connection goes
 
 
-class _Fields(HeaderReader):  # type: ignore[misc]  # cheroot's classes are untyped
+class _Fields(HeaderReader):
     """Header fields without X_Y, which WSGI could not tell from X-Y, and without Expect: intake answered it."""
 
     def _allow_header(self, key_name: bytes) -> bool:
         return key_name != b"Expect" and b"_" not in key_name
 
 
-class Request(HTTPRequest):  # type: ignore[misc]
+class Request(HTTPRequest):
     """cheroot's request, read from memory and refused in this service's own shape."""
 
     header_reader = _Fields()
-    status: bytes | str
 
     def parse_request(self) -> None:
         """Parse what intake collected; its sizes were checked there."""
@@ -54,6 +54,19 @@ class Request(HTTPRequest):  # type: ignore[misc]
         if self.read_request_line() and self.read_request_headers():
             self.ready = True
             self.close_connection = self.close_connection or self.conn.streams
+
+    def respond(self) -> None:
+        """Let the application answer; a streamed body is read as it arrives."""
+        if not self.conn.streams:
+            super().respond()
+            return
+        stream = self.conn.rfile
+        length = int(self.inheaders.get(b"Content-Length", 0))
+        self.rfile = ChunkedBody(stream) if self.chunked_read else LengthBody(stream, length)
+        self.server.gateway(self).respond()
+        self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Send a problem document where cheroot would send plain text."""
@@ -86,58 +99,7 @@ class Outbox:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-class StreamIn(io.RawIOBase):
-    """The bytes of a streamed request: first what intake collected, then the socket, at a minimum rate."""
-
-    def __init__(self, collected: bytes, sock: socket.socket) -> None:
-        """Read from `sock` (blocking, with a timeout) once `collected` is used up."""
-        super().__init__()
-        self._collected = memoryview(collected)
-        self._socket = sock
-        self._waited_s = 0.0
-        self._received_bytes = 0
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  (any writable buffer, as io has it)
-        """Fill `buffer` with what is there; 0 at the end. Raises `TooSlow`."""
-        if self._collected:
-            size = min(len(buffer), len(self._collected))
-            buffer[:size] = self._collected[:size]
-            self._collected = self._collected[size:]
-            return size
-        began = time.monotonic()
-        try:
-            size = self._socket.recv_into(buffer)
-        except TimeoutError:
-            raise TooSlow(f"no byte of the body for {limits.BULK_IDLE_TIMEOUT_S:.0f} seconds") from None
-        except OSError:
-            return 0  # a lost client: what came whole stands, as at any other end
-        # Only the waiting counts: while the server works, the client may not be able to send.
-        self._waited_s += time.monotonic() - began
-        self._received_bytes += size
-        allowed_s = limits.BULK_IDLE_TIMEOUT_S + self._received_bytes / limits.BULK_RATE_BYTES_S_MIN
-        if self._waited_s > allowed_s:
-            raise TooSlow(f"the body came slower than {limits.BULK_RATE_BYTES_S_MIN} bytes a second")
-        return size
-
-
-class StreamOut:
-    """The reply of a streamed request, written as it comes; a client must take it within the timeout."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        """Write to `sock`, which blocks with a timeout."""
-        self._socket = sock
-
-    def write(self, data: bytes) -> int:
-        """Send `data`."""
-        self._socket.sendall(data)
-        return len(data)
-
-
-class Connection(HTTPConnection):  # type: ignore[misc]
+class Connection(HTTPConnection):
     """A client's connection; intake and workers hand it to each other, one owner at a time."""
 
     RequestHandlerClass = Request

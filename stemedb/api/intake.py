@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from stemedb import limits
 from stemedb.api import problem
-from stemedb.api.connection import FOREVER, Connection, Stage, StreamOut
+from stemedb.api.connection import FOREVER, Connection, Stage
 from stemedb.api.head import read_head
+from stemedb.api.stream import StreamOut
 from stemedb.errors import StemedbError, TooSlow, Unavailable
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ class Intake:
         """Accept what waits; say whether there may be more."""
         for _ in range(_ACCEPTS_MAX):
             if len(self._connections) >= limits.CONNECTIONS_MAX:
-                self._listen(wanted=False)  # the sweep looks again; until then they wait in the kernel's queue
+                self._listen(
+                    wanted=False
+                )  # the sweep looks again; until then they wait in the kernel's queue
                 return False
             try:
                 sock, address = self._listener.accept()
@@ -189,7 +192,9 @@ class Intake:
         """Return who shall answer, with the connection made ready for them; None while bytes are missing."""
         head = connection.head
         if head is None:
-            connection.collected = connection.collected.lstrip(b"\r\n")  # RFC 9112 2.2: an old habit of clients
+            connection.collected = connection.collected.lstrip(
+                b"\r\n"
+            )  # RFC 9112 2.2: an old habit of clients
             head = connection.head = read_head(connection.collected)
             if head is None:
                 return None
@@ -312,7 +317,11 @@ class Intake:
         for connection in list(self._connections.values()):
             if now > connection.deadline:
                 self._expire(connection)
-            elif draining and connection.idle and now - max(connection.since, self._drain_began) > limits.DRAIN_IDLE_S:
+            elif (
+                draining
+                and connection.idle
+                and now - max(connection.since, self._drain_began) > limits.DRAIN_IDLE_S
+            ):
                 # One last look: a request may have come in this instant.
                 self._advance(connection) if _readable(connection) else self._drop(connection)
         if not self._accepting and not draining and len(self._connections) < limits.CONNECTIONS_MAX:

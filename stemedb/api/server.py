@@ -82,7 +82,7 @@ class Workers:
                     self._free.release()
 
 
-class Server(wsgi.Server):  # type: ignore[misc]  # cheroot's classes are untyped
+class Server(wsgi.Server):
     """The HTTP server of one service, on a socket it is given."""
 
     def __init__(self, listener: socket.socket, app: Application, watcher: Watcher, *, adopted: bool) -> None:

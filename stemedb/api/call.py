@@ -1,0 +1,131 @@
+"""One HTTP request as the routes see it, and the replies they make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+import bottle
+import msgspec
+
+from stemedb import limits
+from stemedb.api import problem
+from stemedb.errors import Fault, Invalid, LengthRequired, StemedbError, TooLarge, UnsupportedMediaType
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+
+Body = TypeVar("Body")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Call:
+    """A request: its path arguments, parameters, headers and body."""
+
+    __slots__ = ("arguments", "environ")
+
+    def __init__(self, environ: dict[str, Any], arguments: Mapping[str, str]) -> None:
+        """Look at `environ` (WSGI); `arguments` are the variable parts of the path."""
+        self.environ = environ
+        self.arguments = arguments
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value."""
+        value: str | None = self.environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+        return value
+
+    def parameters(self) -> dict[str, list[str]]:
+        """Return the query string's parameters; `a=1&a=2` and `a[]=1&a[]=2` mean the same. Raises `Invalid`."""
+        found: dict[str, list[str]] = {}
+        try:
+            pairs = parse_qsl(
+                self.environ.get("QUERY_STRING", ""),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=limits.QUERY_PARAMETERS_MAX,
+            )
+        except UnicodeDecodeError:
+            raise Invalid("the query string is not UTF-8", code="invalid_utf8") from None
+        except ValueError:
+            raise Invalid(f"more than {limits.QUERY_PARAMETERS_MAX} parameters") from None
+        for name, value in pairs:
+            found.setdefault(name.removesuffix("[]"), []).append(value)
+        return found
+
+    def no_parameters(self) -> None:
+        """Refuse any parameter; raises `Invalid`."""
+        if found := self.parameters():
+            faults = tuple(Fault(f"/{name}", "is not a parameter of this path") for name in found)
+            raise Invalid(f"{faults[0].pointer}: {faults[0].detail}", code="validation", faults=faults)
+
+    def require_media_type(self, wanted: str) -> None:
+        """Refuse a body of another type; one without a type is taken for what the path wants."""
+        given = self.environ.get("CONTENT_TYPE", "")
+        name, _, details = given.partition(";")
+        charset = details.strip().lower()
+        if name.strip().lower() not in ("", wanted) or charset not in (
+            "",
+            "charset=utf-8",
+            'charset="utf-8"',
+        ):
+            raise UnsupportedMediaType(f"the body is {given!r}, this path reads {wanted} in UTF-8")
+        if encoding := self.header("Content-Encoding"):
+            raise UnsupportedMediaType(f"the body is encoded as {encoding!r}; send it plain")
+
+    def body(self, decoder: msgspec.json.Decoder[Body]) -> Body:
+        """Return the JSON body.
+
+        Raises:
+            StemedbError: length, media type or content are not right (400, 411, 413, 415).
+        """
+        length = self.environ.get("CONTENT_LENGTH")
+        if not length:
+            raise LengthRequired("the request has no body, or no Content-Length")
+        self.require_media_type(JSON)
+        if int(length) > limits.BODY_BYTES_MAX:
+            raise TooLarge(f"the body has {length} bytes, the limit is {limits.BODY_BYTES_MAX}")
+        return decode(decoder, self.environ["wsgi.input"].read(int(length)))
+
+
+def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
+    """Decode JSON; raises `Invalid` with the place of the fault where there is one."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise problem.from_validation(error) from None
+    except UnicodeDecodeError:
+        raise Invalid("the body is not UTF-8", code="invalid_utf8") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}", code="malformed_json") from None
+
+
+def reply(content: object, status: int = 200, *, seq: int | None = None) -> bottle.HTTPResponse:
+    """Return `content` as JSON; `seq` is the log position that the reply saw, or that holds the change."""
+    headers = {"Content-Type": JSON}
+    if seq is not None:
+        headers["Stemedb-Seq"] = str(seq)
+    return bottle.HTTPResponse(_encoder.encode(content), status, headers)
+
+
+def tagged(call: Call, content: object, *, seq: int) -> bottle.HTTPResponse:
+    """Return a read's reply with its ETag; 304 without body if the client has it already."""
+    answer = reply(content, seq=seq)
+    etag = f'"{hashlib.blake2b(answer.body, digest_size=16).hexdigest()}"'
+    answer.set_header("ETag", etag)
+    answer.set_header("Cache-Control", "no-cache")
+    known = call.header("If-None-Match")
+    if known and (
+        known.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in known.split(","))
+    ):
+        answer.body = b""
+        answer.status = 304
+        del answer.headers["Content-Type"]
+    return answer
+
+
+def refusal(error: StemedbError, request_id: str) -> bottle.HTTPResponse:
+    """Return `error` as a problem document."""
+    return bottle.HTTPResponse(problem.body_of(error, request_id), error.status, problem.headers_of(error))

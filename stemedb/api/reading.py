@@ -1,0 +1,154 @@
+"""Reading: questions, with or without a lens, and quarrels."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import bottle
+
+from stemedb import limits
+from stemedb.api.call import Call, tagged
+from stemedb.api.routes import Parameter, Route
+from stemedb.api.service import Service
+from stemedb.engine.shapes import LensReply, QueryReply, SkepticReply
+from stemedb.errors import Invalid, QueryTimeout, Unavailable
+from stemedb.query import PARAMETERS, SKEPTIC_PARAMETERS, Answer, Question, ask, ask_skeptic, parse_question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stemedb.engine import Engine
+
+_SEQ_DIGITS_MAX = 18
+
+
+def wait_for_position(service: Service, call: Call) -> None:
+    """Honour `Stemedb-Min-Seq`: wait until the view has reached it, so that a client reads its own writes.
+
+    Raises:
+        Invalid: it is no position.
+        Unavailable: the view did not get there in time, or too many requests wait already.
+    """
+    wanted = call.header("Stemedb-Min-Seq")
+    if wanted is None:
+        return
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= _SEQ_DIGITS_MAX):
+        raise Invalid("Stemedb-Min-Seq must be a position in the log")
+    engine, seq = service.engine, int(wanted)
+    if engine.view.applied_seq >= seq:
+        return
+    if not service.waiting.acquire(blocking=False):
+        raise Unavailable("too many requests wait for a position already", code="overloaded")
+    try:
+        if not engine.view.wait_for(seq, limits.MIN_SEQ_WAIT_S_MAX):
+            raise Unavailable(
+                f"position {seq} was not reached within {limits.MIN_SEQ_WAIT_S_MAX:.0f} s; "
+                f"the view is at {engine.view.applied_seq}",
+                code="not_yet_visible",
+            )
+    finally:
+        service.waiting.release()
+
+
+def query(service: Service, call: Call) -> bottle.HTTPResponse:
+    """GET /v1/query."""
+    return _answer(
+        service, call, "query", PARAMETERS, lambda engine, question, now_s: ask(engine.view, question, now_s)
+    )
+
+
+def skeptic(service: Service, call: Call) -> bottle.HTTPResponse:
+    """GET /v1/skeptic."""
+    return _answer(
+        service,
+        call,
+        "skeptic",
+        SKEPTIC_PARAMETERS,
+        lambda engine, question, now_s: ask_skeptic(engine.view, question, now_s),
+    )
+
+
+def _answer(
+    service: Service,
+    call: Call,
+    endpoint: str,
+    allowed: frozenset[str],
+    answer: Callable[[Engine, Question, int], Answer],
+) -> bottle.HTTPResponse:
+    engine, telemetry = service.engine, service.telemetry
+    question = parse_question(call.parameters(), allowed=allowed)
+    wait_for_position(service, call)
+    began = time.perf_counter()
+    try:
+        found = answer(engine, question, int(time.time()))
+    except QueryTimeout:
+        telemetry.query_timeouts.inc()
+        raise
+    response = tagged(call, found.reply, seq=found.seq)
+    duration_s = time.perf_counter() - began
+    telemetry.queries.labels(endpoint).inc()
+    telemetry.query_latency.observe(duration_s)
+    telemetry.query_duration.labels(endpoint, question.lens or "none").observe(duration_s)
+    return response
+
+
+_TEXT: dict[str, object] = {"type": "string"}
+_ID: dict[str, object] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+_DESCRIBED = (
+    Parameter("subject", _TEXT, "what the claims are about", required=True),
+    Parameter("predicate", _TEXT, "which property; `*` or none means any"),
+    Parameter("lens", _TEXT, "how to resolve contradicting claims; without it every claim, newest first"),
+    Parameter(
+        "lifecycle",
+        {"type": "string", "enum": ["proposed", "under_review", "approved", "deprecated", "rejected", "any"]},
+        "only claims in this stage; default: all but deprecated and rejected",
+    ),
+    Parameter("epoch", _ID, "only claims of this epoch"),
+    Parameter("source_class", {"type": "array", "items": _TEXT}, "only claims of these classes"),
+    Parameter("agent_id", _ID, "only claims signed by this agent"),
+    Parameter(
+        "min_confidence", {"type": "number", "minimum": 0, "maximum": 1}, "only claims at least this sure"
+    ),
+    Parameter("as_of", _TEXT, "the world as claimed then: Unix seconds or RFC 3339"),
+    Parameter("known_at", _TEXT, "what the server knew then: a position in the log or RFC 3339"),
+    Parameter("decay", {"type": "boolean", "default": True}, "whether confidence fades with age"),
+    Parameter(
+        "limit",
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": limits.PAGE_ITEMS_MAX,
+            "default": limits.PAGE_ITEMS_DEFAULT,
+        },
+        "claims on one page",
+    ),
+    Parameter("cursor", _TEXT, "`next_cursor` of the page before"),
+)
+
+
+def _described(allowed: frozenset[str], *, required: frozenset[str]) -> tuple[Parameter, ...]:
+    return tuple(each._replace(required=each.name in required) for each in _DESCRIBED if each.name in allowed)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/query",
+        query,
+        "Ask about a subject: a page of claims, or a lens's resolution.",
+        {200: (QueryReply, LensReply), 304: ()},
+        parameters=_described(PARAMETERS, required=frozenset({"subject"})),
+        refusals=(422, 504),
+    ),
+    Route(
+        "GET",
+        "/v1/skeptic",
+        skeptic,
+        "Show the quarrel itself: every value with its share of the weight.",
+        {200: (SkepticReply,), 304: ()},
+        parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject", "predicate"})),
+        refusals=(422, 504),
+    ),
+)
