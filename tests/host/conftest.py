@@ -1,0 +1,20 @@
+"""What is collected here: nothing where Ansible is missing, `live/` only against a named inventory."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what has nothing to run with: an environment for the service's tests only, or no host."""
+    if find_spec("ansible") is None or find_spec("testinfra") is None:
+        return True
+    if "live" in collection_path.parts and not config.getoption("ansible_inventory"):
+        return True
+    return None

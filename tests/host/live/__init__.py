@@ -1,0 +1,1 @@
+"""What a converged host must show, from inside and from where its clients are."""

@@ -1,0 +1,67 @@
+"""Further runs of the playbook: what they refuse, and that the host is whole again afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.host.live.conftest import Machine
+
+# As an INI inventory or `-e name=value` would hand them over.
+STRINGS = {
+    "stemedb_preflight_enforce": "false",
+    "stemedb_no_log": "false",
+    "stemedb_release_keep": "3",
+    "stemedb_health_timeout_s": "60",
+}
+
+
+def test_takes_booleans_and_numbers_as_strings(machine: Machine) -> None:
+    run = machine.play("--check", **STRINGS)
+    assert (run.status, run.changed) == (0, 0), run.output
+
+
+def test_stops_with_a_table_where_the_disk_is_too_small(machine: Machine) -> None:
+    machine.run("mkdir -p /run/small")  # a file system in memory
+    small = {"stemedb_wal_dir": "/run/small/wal", "stemedb_db_dir": "/run/small/db"}
+    run = machine.play("--tags", "preflight", **small)
+    assert run.status != 0
+    assert "stop  disk of log and view  50 GB" in run.output
+    run = machine.play("--tags", "preflight", stemedb_preflight_enforce="false", **small)
+    assert run.status == 0, run.output
+    assert "disk of log and view: wanted 50 GB" in run.output
+
+
+def test_stops_where_another_holds_the_port(machine: Machine) -> None:
+    run = machine.play("--tags", "preflight", stemedb_bind_addr="0.0.0.0:22")
+    assert run.status != 0
+    assert "stop  port" in run.output
+    assert "sshd" in run.output
+
+
+def test_fails_with_the_journal_and_heals(machine: Machine) -> None:
+    broken = machine.play(stemedb_settings={"STEMEDB_NONSENSE": "1"})
+    assert broken.status != 0
+    assert "did not become healthy" in broken.output
+    assert "STEMEDB_NONSENSE" in broken.output.partition("Its journal, last lines:")[2]
+    healed = machine.play()
+    assert healed.status == 0, healed.output
+    assert machine.get("/v1/health")["status"] == "healthy"
+
+
+def test_restarts_what_a_killed_run_left_unseen(machine: Machine) -> None:
+    before = machine.shown("stemedb-api.service", "InvocationID")
+    machine.run("touch /etc/stemedb/config.env")  # newer than the process that read it
+    run = machine.play()
+    assert run.status == 0, run.output
+    assert machine.shown("stemedb-api.service", "InvocationID") != before
+
+
+def test_hides_secrets(machine: Machine) -> None:
+    canary = "steme_live_" + "canary" * 7 + "x"
+    run = machine.play("--check", "--diff", "-vvv", stemedb_root_api_key=canary)
+    assert run.status == 0, run.output
+    assert canary not in run.output
+    refused = machine.play("-vvv", stemedb_root_api_key=canary, stemedb_profile="nonsense")
+    assert refused.status != 0
+    assert canary not in refused.output
