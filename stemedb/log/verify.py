@@ -13,7 +13,7 @@ import msgspec
 
 from stemedb.errors import Invalid
 from stemedb.log.folder import open_segments, read_meta
-from stemedb.log.frames import HEADER_BYTES, Frame, next_chain
+from stemedb.log.frames import HEADER_BYTES, Frame, chain_start, next_chain
 from stemedb.log.recovery import judge_end
 from stemedb.log.segments import Segment, Segments, Stop, Walk
 
@@ -87,8 +87,7 @@ class _Run:
     def __init__(self, segments: Segments, progress: Progress | None) -> None:
         self.segments = segments
         self._progress = progress
-        header = segments.items[0].header
-        self._seq, self._chain, self._time = 0, header.chain, 0
+        self._seq, self._chain, self._time = 0, chain_start(segments.log_id), 0
         self._offset = HEADER_BYTES
         self._records = self._redacted = self._bytes = self._torn = 0
         self._problems: list[Problem] = []
@@ -99,12 +98,21 @@ class _Run:
         """Go to the checkpoint; give the place of its segment."""
         if since is None:
             return 0
-        names = [segment.path.name for segment in self.segments.items]
-        if since.log_id != self.segments.log_id.hex() or since.segment not in names:
+        if since.log_id != self.segments.log_id.hex():
             raise Invalid("the checkpoint is not one of this log; verify from the beginning")
+        names = [segment.path.name for segment in self.segments.items]
+        if since.segment not in names:
+            last = self.segments.items[-1]
+            stop = Stop(0, last.header.first_seq, f"the log does not reach {since.segment}, as it once did")
+            self._problem("log_behind", last, stop, since.seq)
+            return 0
         at = names.index(since.segment)
         self._total -= sum(segment.path.stat().st_size for segment in self.segments.items[:at])
-        segment = self.segments.items[at]
+        self._resume(self.segments.items[at], since)
+        return at
+
+    def _resume(self, segment: Segment, since: Checkpoint) -> None:
+        """Go on from the checkpoint, if this segment still is up to there what the earlier run found."""
         header = segment.header
         chain = header.chain
         walk = Walk(segment, header.first_seq, HEADER_BYTES, last_seq=since.seq)
@@ -115,13 +123,12 @@ class _Run:
             self._seq, self._chain, self._time, self._offset = since.seq, chain, since.time, since.offset
             self._checkpoint = since
             self._total -= since.offset
-        else:
-            # Set back or exchanged since then; what is there now is checked from the segment's beginning.
-            detail = f"up to record {since.seq} this is not what the earlier run found"
-            code = "log_behind" if walk.stop.seq <= since.seq else "log_chain"
-            self._problem(code, segment, walk.stop._replace(why=detail), since.seq)
-            self._seq, self._chain, self._time = header.first_seq - 1, header.chain, header.time
-        return at
+            return
+        # Set back or exchanged since then; what is there now is checked from the segment's beginning.
+        detail = f"up to record {since.seq} this is not what the earlier run found"
+        code = "log_behind" if walk.stop.seq <= since.seq else "log_chain"
+        self._problem(code, segment, walk.stop._replace(why=detail), since.seq)
+        self._seq, self._chain, self._time = header.first_seq - 1, header.chain, header.time
 
     def segment(self, at: int) -> None:
         """Check one segment and how it follows from the one before."""

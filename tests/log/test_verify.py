@@ -109,6 +109,11 @@ def test_verify_sees_that_a_log_was_set_back(tmp_path: Path) -> None:
     kept = verify(tmp_path / "log").checkpoint
     report = verify(tmp_path / "old", since=kept)
     assert [problem.code for problem in report.problems] == ["log_behind"]
+    make_log(tmp_path / "log", batches=50)
+    kept = verify(tmp_path / "log").checkpoint
+    report = verify(tmp_path / "old", since=kept)
+    assert [problem.code for problem in report.problems] == ["log_behind"]
+    assert report.records == 31
 
 
 def test_verify_reports_a_torn_tail_as_what_it_is(tmp_path: Path) -> None:
