@@ -1,0 +1,1 @@
+"""Tests against a real service process on a loopback port."""
