@@ -27,7 +27,6 @@ BULK_BYTES_MAX: Final = 128 * MIB  # one NDJSON request
 BULK_LINES_MAX: Final = 100_000
 BULK_LINE_BYTES_MAX: Final = 1 * MIB  # one line of it, as one body
 BULK_CHUNK_LINES_MAX: Final = 512  # lines verified and enqueued together
-BULK_CHUNK_BYTES_MAX: Final = 4 * MIB  # bytes of such a chunk
 BULK_REQUESTS_MAX: Final = 4  # at the same time
 URL_BYTES_MAX: Final = 8 * KIB
 HEADER_BYTES_MAX: Final = 32 * KIB
@@ -120,6 +119,8 @@ DRAIN_TIMEOUT_S: Final = 7.0  # for everything that was connected
 RETRY_AFTER_S: Final = 1  # what a 503 of a starting or draining server says
 EXTEND_TIMEOUT_S: Final = 30  # asked of systemd at each sign of progress in a long start
 WATCHDOG_TIMEOUT_S_MAX: Final = 10.0  # for the service's answer to its own probe
+FAILURE_NOTICE_S: Final = 0.3  # between the failure of storage and the end of the process
+CLOSE_TIMEOUT_S: Final = 1.5  # for log and view to be closed after the drain
 
 # -- telemetry --
 LATENCY_WINDOW_S: Final = 300.0

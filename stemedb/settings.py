@@ -125,7 +125,9 @@ SETTINGS: Final = (
     Setting("STEMEDB_BIND_ADDR", "127.0.0.1:18180", _address, "address and port the API listens on"),
     Setting("STEMEDB_WAL_DIR", "./data/wal", Path, "folder of the log; made if missing"),
     Setting("STEMEDB_DB_DIR", "./data/db", Path, "folder of the view; made if missing"),
-    Setting("STEMEDB_KEY_DIR", "", Path, "folder of the server's own key (0700); default: keys in STEMEDB_WAL_DIR"),
+    Setting(
+        "STEMEDB_KEY_DIR", "", Path, "folder of the server's own key (0700); default: keys in STEMEDB_WAL_DIR"
+    ),
     Setting(
         "STEMEDB_WAL_SEGMENT_BYTES",
         str(limits.SEGMENT_BYTES_DEFAULT),
@@ -140,12 +142,19 @@ SETTINGS: Final = (
     ),
     Setting("STEMEDB_LOG", "info", _level, "log level: debug, info, warn or error; wins over RUST_LOG"),
     Setting(
-        "STEMEDB_UNSAFE_SKIP_SIGNATURES", "false", _boolean, "accept unsigned claims; for trying things out only"
+        "STEMEDB_UNSAFE_SKIP_SIGNATURES",
+        "false",
+        _boolean,
+        "accept unsigned claims; for trying things out only",
     ),
     Setting("STEMEDB_AUTH_ENABLED", "false", _not_yet, "API keys and roles; not available in this version"),
-    Setting("STEMEDB_METER_ENABLED", "false", _boolean, "quotas per agent; accepted, not enforced by this version"),
+    Setting(
+        "STEMEDB_METER_ENABLED", "false", _boolean, "quotas per agent; accepted, not enforced by this version"
+    ),
     Setting("STEMEDB_ADMISSION_ENABLED", "false", _not_yet, "proof of work; not available in this version"),
-    Setting("STEMEDB_CONTENT_DEFENSE_ENABLED", "false", _not_yet, "quarantine; not available in this version"),
+    Setting(
+        "STEMEDB_CONTENT_DEFENSE_ENABLED", "false", _not_yet, "quarantine; not available in this version"
+    ),
 )
 
 
@@ -191,5 +200,9 @@ def example() -> str:
     ]
     for setting in SETTINGS:
         lines += ["", f"# {setting.meaning}", f"#{setting.name}={setting.default}"]
-    lines += ["", "# log level as other services take it; used where STEMEDB_LOG is not set", "#RUST_LOG=info"]
+    lines += [
+        "",
+        "# log level as other services take it; used where STEMEDB_LOG is not set",
+        "#RUST_LOG=info",
+    ]
     return "\n".join(lines) + "\n"

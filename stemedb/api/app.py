@@ -106,7 +106,7 @@ class Application:
 
     def _unexpected(self, error: Exception, environ: Environ) -> bottle.HTTPResponse:
         request_id = environ["stemedb.request_id"]
-        self._service.log.error("unexpected", request_id=request_id, error=repr(error), exc_info=True)
+        self._service.log.error("unexpected", request_id=request_id, error=repr(error), exc_info=error)
         return self._refuse(StemedbError("the server failed while it answered"), environ)
 
     def _routing_error(self, raised: bottle.HTTPError) -> bottle.HTTPResponse:

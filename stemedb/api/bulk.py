@@ -87,8 +87,11 @@ class Results:
             if status == _REFUSED:
                 block.append(b'{"line":%d,"problem":%b}\n' % (number, self._problems[number]))
             else:
-                claim_id = self._ids[index * _ID_BYTES : (index + 1) * _ID_BYTES].hex()
-                text = f'{{"line":{number},"status":"{_STATUSES[status]}","hash":"{claim_id}","seq":{self._seqs[index]}}}\n'
+                seq, claim_id = (
+                    self._seqs[index],
+                    self._ids[index * _ID_BYTES : (index + 1) * _ID_BYTES].hex(),
+                )
+                text = f'{{"line":{number},"status":"{_STATUSES[status]}","hash":"{claim_id}","seq":{seq}}}\n'
                 block.append(text.encode())
             if len(block) == _SEND_LINES:
                 yield b"".join(block)
@@ -115,7 +118,7 @@ def lines_of(body: Body) -> Iterator[Line]:
 
 
 def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    """Yield `lines` in groups; when reading fails, what came before is still yielded, then the error raised."""
+    """Yield `lines` in groups; when reading fails, what came before first, then the error."""
     chunk: list[Line] = []
     size_bytes = 0
     failure: StemedbError | None = None

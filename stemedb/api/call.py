@@ -38,7 +38,7 @@ class Call:
         return value
 
     def parameters(self) -> dict[str, list[str]]:
-        """Return the query string's parameters; `a=1&a=2` and `a[]=1&a[]=2` mean the same. Raises `Invalid`."""
+        """Return the query's parameters, `a=1&a=2` and `a[]=1&a[]=2` alike; raises `Invalid`."""
         found: dict[str, list[str]] = {}
         try:
             pairs = parse_qsl(

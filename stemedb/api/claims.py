@@ -8,7 +8,7 @@ import bottle
 import msgspec
 
 from stemedb import limits
-from stemedb.api.call import Call, reply, tagged, decode
+from stemedb.api.call import Call, decode, reply, tagged
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service

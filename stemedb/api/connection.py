@@ -11,6 +11,7 @@ import io
 import socket
 import time
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
@@ -37,7 +38,7 @@ class Stage(Enum):
 
 
 class _Fields(HeaderReader):
-    """Header fields without X_Y, which WSGI could not tell from X-Y, and without Expect: intake answered it."""
+    """Header fields without X_Y, which WSGI takes for X-Y, and without Expect, which intake answered."""
 
     def _allow_header(self, key_name: bytes) -> bool:
         return key_name != b"Expect" and b"_" not in key_name
@@ -51,7 +52,7 @@ class Request(HTTPRequest):
     def parse_request(self) -> None:
         """Parse what intake collected; its sizes were checked there."""
         self.rfile = self.conn.rfile
-        if self.read_request_line() and self.read_request_headers():
+        if self.read_request_line() and self.read_request_headers():  # type: ignore[no-untyped-call]
             self.ready = True
             self.close_connection = self.close_connection or self.conn.streams
 
@@ -72,7 +73,7 @@ class Request(HTTPRequest):
         """Send a problem document where cheroot would send plain text."""
         code = int(str(status)[:3])
         error: StemedbError = Invalid(msg or str(status)[4:], code="malformed_head")
-        if code >= 500 and code != 505:  # noqa: PLR2004  (an HTTP version we do not speak is the client's mistake)
+        if code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
             error = StemedbError("the server failed while it answered")
         instance = problem.request_id(None)
         self.conn.server.refused(error, instance, self.conn.remote_addr)
@@ -131,7 +132,7 @@ class Connection(HTTPConnection):
         return self.stage is Stage.COLLECTING and not self.collected
 
     def wait(self, stage: Stage, timeout_s: float) -> None:
-        """Enter `stage`, for `timeout_s` at most. The deadline goes first: intake's sweep looks at any time."""
+        """Enter `stage`, for `timeout_s` at most; the deadline first, because the sweep looks at any time."""
         self.since = time.monotonic()
         self.deadline = self.since + timeout_s
         self.stage = stage
@@ -161,7 +162,7 @@ class Connection(HTTPConnection):
     def serve(self) -> None:
         """Answer one request and hand the connection back; what a worker does."""
         try:
-            keep = bool(self.communicate())
+            keep = bool(self.communicate())  # type: ignore[no-untyped-call]
         except OSError:
             keep = False
         self.server.intake.answered(self, keep=keep)

@@ -1,7 +1,7 @@
 """Collects requests without blocking: one thread, all connections, nobody else waits for a client.
 
-A request goes to a worker when its head and body have arrived, or is refused when it is too large, too slow or
-malformed. Replies that a client does not take at once come back here and are sent as it takes them.
+A request goes to a worker when its head and body have arrived, or is refused when it is too large, too
+slow or malformed. Replies that a client does not take at once come back here and are sent as it takes them.
 Linux only: one epoll set with one-shot events, so that a connection has one owner at any time.
 """
 
@@ -42,7 +42,7 @@ class Intake:
         """Watch `listener`; nothing is accepted before `run`."""
         self._server = server
         self._listener = listener
-        listener.setblocking(False)
+        listener.settimeout(0)
         self._listener_fd = listener.fileno()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll = select.epoll()
@@ -123,7 +123,7 @@ class Intake:
                     self._listen(wanted=False)  # as above: polling on would spin
                     return False
                 continue  # a client that was gone before we came
-            sock.setblocking(False)
+            sock.settimeout(0)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(self._server, sock, address)
             connection.wait(Stage.COLLECTING, limits.HEAD_TIMEOUT_S)
@@ -192,9 +192,8 @@ class Intake:
         """Return who shall answer, with the connection made ready for them; None while bytes are missing."""
         head = connection.head
         if head is None:
-            connection.collected = connection.collected.lstrip(
-                b"\r\n"
-            )  # RFC 9112 2.2: an old habit of clients
+            # RFC 9112 2.2: an old habit of clients, to be ignored.
+            connection.collected = connection.collected.lstrip(b"\r\n")
             head = connection.head = read_head(connection.collected)
             if head is None:
                 return None
@@ -225,9 +224,9 @@ class Intake:
     # -- replying --
 
     def answered(self, connection: Connection, *, keep: bool) -> None:
-        """Send what a worker left, and wait for the next request if `keep`. Called by the worker, last thing."""
+        """Send what a worker left, then wait for the next request if `keep`; the worker's last act."""
         if isinstance(connection.wfile, StreamOut):
-            connection.socket.setblocking(False)
+            connection.socket.settimeout(0)
             self._linger(connection)
             return
         connection.keep = keep
@@ -273,7 +272,7 @@ class Intake:
         connection.head = None
         connection.pipelined = bool(connection.collected)
         connection.wait(Stage.COLLECTING, limits.IDLE_TIMEOUT_S)
-        # The socket takes bytes: so the event comes at once, and intake's own thread goes on with what is here.
+        # The socket takes bytes, so its event comes at once: intake's own thread goes on with what is here.
         self._epoll.modify(connection.fd, _WRITE if connection.pipelined else _READ)
 
     def _refuse(self, connection: Connection, error: StemedbError) -> None:

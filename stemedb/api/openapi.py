@@ -34,7 +34,7 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "stemedb",
             "version": __version__,
-            "description": "A database of signed claims, for when sources disagree and it matters who said what.",
+            "description": "A database of signed claims, for when sources disagree.",
         },
         "paths": paths,
         "components": {"schemas": components},

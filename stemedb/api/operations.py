@@ -19,7 +19,7 @@ class LiveReply(msgspec.Struct, frozen=True):
 
 
 class ReadyReply(msgspec.Struct, frozen=True):
-    """GET /readyz: `failed` names the checks that fail; not each of them keeps the service from being ready."""
+    """GET /readyz: `failed` names the checks that fail; not each of them means that it is not ready."""
 
     status: str
     failed: dict[str, str]

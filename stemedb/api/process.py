@@ -113,7 +113,7 @@ class Process:
         except StemedbError as error:
             self._break(error)
         except Exception as error:  # noqa: BLE001  (whatever it was, the process must end with one line)
-            self._log.error("the start failed", error=repr(error), exc_info=True)
+            self._log.error("the start failed", error=repr(error), exc_info=error)
             self._break(StemedbError(f"the start failed: {error!r}"))
         else:
             self._service.serve(engine)

@@ -25,8 +25,8 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """One method of one path.
 
-    `replies` are the shapes of each status, none for text or no body; `refusals` are the problems it may answer
-    beside those that any path may.
+    `replies` are the shapes of each status, none for text or no body; `refusals` are the problems it may
+    answer beside those that any path may.
     """
 
     method: str

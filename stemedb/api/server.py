@@ -55,7 +55,7 @@ class Workers:
         self._queue.put(connection)
 
     def try_reserve(self) -> bool:
-        """Claim one of the threads for a request to come; False when all are taken. Freed when it is answered."""
+        """Claim a thread for a request to come; False when all are taken. Answering frees it."""
         return self._free.acquire(blocking=False)
 
     def start(self) -> None:
@@ -92,8 +92,8 @@ class Server(wsgi.Server):
         self.socket = listener
         self.adopted = adopted
         self.draining = False
-        self.requests = Workers(limits.HTTP_WORKERS, "http")
-        self.bulk = Workers(limits.BULK_REQUESTS_MAX, "bulk")
+        self.requests: Workers = Workers(limits.HTTP_WORKERS, "http")
+        self.bulk: Workers = Workers(limits.BULK_REQUESTS_MAX, "bulk")
         self.intake = Intake(self, listener)
         self._watcher = watcher
 
@@ -121,6 +121,6 @@ class Server(wsgi.Server):
         """Pass on what never reaches the application."""
         self._watcher.refused(error, request_id, client)
 
-    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  (cheroot's signature)
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: object = None) -> None:  # noqa: ARG002
         """Pass on what cheroot has to say, without a trace."""
         self._watcher.trouble(msg, level)

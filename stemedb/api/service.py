@@ -74,7 +74,7 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome. A full disk refuses writes only: reads must go on finding their way."""
+        """Whether requests are welcome. A full disk refuses writes only, and reads must find their way."""
         engine = self._engine
         return self.state is State.SERVING and engine is not None and not engine.failed.is_set()
 
