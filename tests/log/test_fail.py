@@ -143,6 +143,40 @@ def test_append_under_a_file_size_limit_is_refused_and_heals(tmp_path: Path) -> 
         check_all(log, 90)
 
 
+CUT_OFF = """
+import resource, sys
+from contextlib import closing
+from pathlib import Path
+from stemedb.errors import Unavailable
+from stemedb.log import Draft
+from tests.log.helpers import open_small
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+batch = [Draft(2, bytes([65 + i]) * 500) for i in range(20)]
+with closing(open_small(Path(sys.argv[1]))) as log:
+    limit(12 * 1024)  # in the middle of the batch
+    try:
+        log.append(batch)
+    except Unavailable:
+        limit(resource.RLIM_INFINITY)
+        log.append(batch[:1])
+        print("cut off", log.head().seq)
+"""
+
+
+def test_append_cut_off_by_a_full_disk_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    """What was written of it would fit behind a shorter batch in its place, as if it had been accepted."""
+    done = subprocess.run(
+        [sys.executable, "-c", CUT_OFF, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "cut off 2\n", done.stderr
+    with closing(open_small(tmp_path)) as log:
+        assert log.head().seq == 2
+        assert log.recovery.cut_bytes == 0
+
+
 def test_read_never_shows_what_is_not_yet_synced(tmp_path: Path) -> None:
     class Peeking:
         log: LocalLog | None = None
