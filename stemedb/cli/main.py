@@ -37,7 +37,19 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 65 corrupt data,
 """
 
 
+class Root(click.Group):
+    """The group of all commands."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a reader that went away ends it before click calls that a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _broken_pipe()
+
+
 @click.group(
+    cls=Root,
     commands=COMMANDS,
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -67,8 +79,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         outcome = stemedb.main(given, prog_name="stemedb", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        return _broken_pipe()
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody at a terminal
         return _report(error)
     # click returns what the command returned, or the code of its own exit (as after --help).
