@@ -64,10 +64,9 @@ class Batch:
         found = self._snapshot.claim(claim_id)
         if found is None:
             return None
-        signers = {signature.agent_id for signature in found.row.signatures}
-        if found.endorsed:
-            signers.update(signature.agent_id for signature, _ in self._snapshot.endorsements(found.row.seq))
-        return _Claim(found.row.seq, None, signers)
+        signers = {signature.agent_id for signature in found.signatures}
+        signers.update(signature.agent_id for signature, _ in self._snapshot.endorsements(found))
+        return _Claim(found.seq, None, signers)
 
     def _create(self, change: Checked) -> Settle:
         index = self._append(RecordType.ASSERTION, encode_assertion(change.canonical, change.signatures))

@@ -8,7 +8,7 @@ from stemedb import limits
 from stemedb.errors import Corrupt
 from stemedb.log import Log
 from stemedb.store import View
-from stemedb.store.rows import REBUILD
+from stemedb.store.table import REBUILD
 
 Progress = Callable[[str], None]
 """Told in a few words how far a long step is."""

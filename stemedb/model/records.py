@@ -6,11 +6,14 @@ Types are never reused and bodies only grow at their end, so that every log ever
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any, TypeVar
 
 import msgspec
 
-from stemedb.model.claim import Assertion, Signature
+from stemedb.model.claim import Assertion, Signature, Tier, Value
+from stemedb.model.statements import Epoch, Vote
 
 
 class RecordType(IntEnum):
@@ -19,13 +22,33 @@ class RecordType(IntEnum):
     GENESIS = 1
     ASSERTION = 2
     ENDORSEMENT = 3
+    VOTE = 4
+    EPOCH = 5
+    SOURCE = 6
+    SOURCE_STATUS = 7
+    ALIAS = 8
+    GOLD_STANDARD = 9
+    JUDGEMENT = 10
+    ERASURE = 11
+
+
+class SourceStatus(IntEnum):
+    """How far the evidence behind claims is still believed."""
+
+    ACTIVE = 0
+    DISPUTED = 1
+    RETRACTED = 2
 
 
 class AssertionRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A claim as first accepted, with the signatures that came with it (none in unsafe mode)."""
+    """A claim as first accepted, with the signatures that came with it (none in unsafe mode).
+
+    `by_admin`: it came with an admin key, so that it may end another agent's claim.
+    """
 
     assertion: Assertion
     signatures: tuple[Signature, ...]
+    by_admin: bool = False
 
 
 class EndorsementRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -35,26 +58,131 @@ class EndorsementRecord(msgspec.Struct, frozen=True, array_like=True):
     signatures: tuple[Signature, ...]
 
 
+class VoteRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A vote and its agent's signature (64 bytes)."""
+
+    vote: Vote
+    signature: bytes
+
+
+class EpochRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An epoch and its agent's signature (64 bytes; empty in unsafe mode)."""
+
+    epoch: Epoch
+    signature: bytes
+
+
+class SourceRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Evidence that claims name by its hash; `timestamp` in Unix seconds."""
+
+    source_hash: bytes
+    title: str
+    url: str | None
+    source_class: Tier | None
+    status: SourceStatus
+    content: str | None
+    timestamp: int
+
+
+class SourceStatusRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A change of a source's status from `timestamp` (Unix seconds) on."""
+
+    source_hash: bytes
+    status: SourceStatus
+    timestamp: int
+
+
+class AliasRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Two subjects that mean the same, in byte order, from `timestamp` (Unix seconds) on."""
+
+    first: str
+    second: str
+    timestamp: int
+
+
+class GoldStandardRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What an administrator holds to be settled about a subject and predicate."""
+
+    subject: str
+    predicate: str
+    object: Value
+    timestamp: int
+
+
+class JudgementRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An agent's newest claim, held against a gold standard: accurate or not."""
+
+    gold_id: bytes
+    agent_id: bytes
+    claim_id: bytes
+    accurate: bool
+
+
+class ErasureRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Payloads that are gone: their ids, the `seq`s of the records that held them, and why."""
+
+    ids: tuple[bytes, ...]
+    seqs: tuple[int, ...]
+    reason: str
+    by: str
+
+
+Body = (
+    AssertionRecord
+    | EndorsementRecord
+    | VoteRecord
+    | EpochRecord
+    | SourceRecord
+    | SourceStatusRecord
+    | AliasRecord
+    | GoldStandardRecord
+    | JudgementRecord
+    | ErasureRecord
+)
+
+BODIES: Mapping[RecordType, type[Body]] = {
+    RecordType.ASSERTION: AssertionRecord,
+    RecordType.ENDORSEMENT: EndorsementRecord,
+    RecordType.VOTE: VoteRecord,
+    RecordType.EPOCH: EpochRecord,
+    RecordType.SOURCE: SourceRecord,
+    RecordType.SOURCE_STATUS: SourceStatusRecord,
+    RecordType.ALIAS: AliasRecord,
+    RecordType.GOLD_STANDARD: GoldStandardRecord,
+    RecordType.JUDGEMENT: JudgementRecord,
+    RecordType.ERASURE: ErasureRecord,
+}
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
 _encoder = msgspec.msgpack.Encoder()
-_assertion_decoder = msgspec.msgpack.Decoder(AssertionRecord)
-_endorsement_decoder = msgspec.msgpack.Decoder(EndorsementRecord)
+_decoders: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(body) for kind, body in BODIES.items()
+}
+_types: Mapping[type[Body], RecordType] = {body: kind for kind, body in BODIES.items()}
 
 
-def encode_assertion(canonical: bytes, signatures: tuple[Signature, ...]) -> bytes:
+def encode_body(body: Body) -> bytes:
+    """Return a record's body as it goes into the log."""
+    return _encoder.encode(body)
+
+
+def type_of(body: Body) -> RecordType:
+    """Return the type under which a body goes into the log."""
+    return _types[type(body)]
+
+
+def decode_body(record_type: int, body: bytes) -> Body | None:
+    """Return what a record's body says; None for the genesis and for types of later versions."""
+    decoder = _decoders.get(record_type)
+    return None if decoder is None else decoder.decode(body)
+
+
+def encode_assertion(canonical: bytes, signatures: tuple[Signature, ...], *, by_admin: bool = False) -> bytes:
     """Return the body of an assertion record; the canonical bytes go in as they are."""
-    return _encoder.encode((msgspec.Raw(canonical), signatures))
-
-
-def decode_assertion(body: bytes) -> AssertionRecord:
-    """Return the content of an assertion record's body."""
-    return _assertion_decoder.decode(body)
+    return _encoder.encode((msgspec.Raw(canonical), signatures, by_admin))
 
 
 def encode_endorsement(claim_id: bytes, signatures: tuple[Signature, ...]) -> bytes:
     """Return the body of an endorsement record."""
     return _encoder.encode((claim_id, signatures))
-
-
-def decode_endorsement(body: bytes) -> EndorsementRecord:
-    """Return the content of an endorsement record's body."""
-    return _endorsement_decoder.decode(body)

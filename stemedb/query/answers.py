@@ -72,20 +72,21 @@ def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer:
     cursor = None if question.cursor is None else decode_cursor(question.cursor, question)
     moment = moment_of(question, snapshot, now_s, cursor)
     page: list[SeenClaim] = []
-    next_cursor = None
-    for seen in matching(snapshot, question, moment, cursor.last_key if cursor else None):
+    next_cursor, last_key = None, b""
+    for key, seen in matching(snapshot, question, moment, cursor.last_key if cursor else None):
         if seen is None:
             continue
         if len(page) == question.limit:
-            next_cursor = encode_cursor(question, moment.seq, moment.clock_s, page[-1].key)
+            next_cursor = encode_cursor(question, moment.seq, moment.clock_s, last_key)
             break
         page.append(seen)
+        last_key = key
     return Answer(QueryReply([show(seen) for seen in page], next_cursor), moment.seq)
 
 
 def _candidates(snapshot: Snapshot, question: Question, moment: Moment) -> list[SeenClaim]:
     candidates: list[SeenClaim] = []
-    for looked, seen in enumerate(matching(snapshot, question, moment), start=1):
+    for looked, (_, seen) in enumerate(matching(snapshot, question, moment), start=1):
         if looked > limits.CANDIDATES_MAX:
             raise Unprocessable(
                 f"more than {limits.CANDIDATES_MAX} claims bear on this question",

@@ -22,7 +22,6 @@ from stemedb.model.wire import (
 from stemedb.query.moment import Moment
 from stemedb.query.question import Question
 from stemedb.store import ClaimRow, Snapshot
-from stemedb.store.snapshot import FoundClaim
 
 _DECIMALS = 12
 _LOOK_AT_CLOCK_EVERY = 1024
@@ -31,7 +30,6 @@ _LOOK_AT_CLOCK_EVERY = 1024
 class SeenClaim(NamedTuple):
     """A claim at a moment: its signatures visible then, and its confidence as the question counts it."""
 
-    key: bytes
     row: ClaimRow
     signatures: tuple[Signature, ...]
     confidence: float
@@ -65,35 +63,32 @@ class Deadline:
             raise QueryTimeout(f"the question took more than {self._timeout_s} s")
 
 
-def see(snapshot: Snapshot, found: FoundClaim, moment: Moment, *, decay: bool = True) -> SeenClaim | None:
+def see(snapshot: Snapshot, row: ClaimRow, moment: Moment, *, decay: bool = True) -> SeenClaim | None:
     """Return the claim as `moment` sees it, None where it is not visible then."""
-    row = found.row
     assertion = row.assertion
     if not moment.sees(row.seq, assertion.timestamp):
         return None
-    signatures = row.signatures
-    if found.endorsed:
-        signatures += tuple(
-            signature
-            for signature, endorsement in snapshot.endorsements(row.seq)
-            if moment.sees(endorsement.seq, signature.timestamp)
-        )
+    signatures = row.signatures + tuple(
+        signature
+        for signature, endorsement in snapshot.endorsements(row)
+        if moment.sees(endorsement.seq, signature.timestamp)
+    )
     confidence = assertion.confidence
     if decay:
         age_s = moment.clock_s - assertion.timestamp
         confidence = effective_confidence(confidence, assertion.source_class, age_s)
-    return SeenClaim(found.key, row, signatures, confidence)
+    return SeenClaim(row, signatures, confidence)
 
 
 def matching(
     snapshot: Snapshot, question: Question, moment: Moment, after_key: bytes | None = None
-) -> Iterator[SeenClaim | None]:
-    """Yield every claim of the question in reply order; None for each that is not visible or filtered out."""
+) -> Iterator[tuple[bytes, SeenClaim | None]]:
+    """Yield every claim of the question in reply order with its key; None where it does not pass."""
     deadline = Deadline()
-    for found in snapshot.walk(question.subject, question.predicate, after_key):
+    for key, row in snapshot.walk(question.subject, question.predicate, after_key):
         deadline.look()
-        seen = see(snapshot, found, moment, decay=question.decay)
-        yield seen if seen is not None and passes(question, seen) else None
+        seen = see(snapshot, row, moment, decay=question.decay)
+        yield key, seen if seen is not None and passes(question, seen) else None
 
 
 def passes(question: Question, seen: SeenClaim) -> bool:

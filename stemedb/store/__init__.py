@@ -8,8 +8,8 @@ questions.
 """
 
 from stemedb.store.fold import FoldRecord
-from stemedb.store.rows import ClaimRow, Endorsement
+from stemedb.store.rows import ClaimRow, ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.view import View
 
-__all__ = ["ClaimRow", "Endorsement", "FoldRecord", "Snapshot", "View"]
+__all__ = ["ClaimRow", "FoldRecord", "Snapshot", "View", "ViewState"]

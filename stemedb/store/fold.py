@@ -1,22 +1,33 @@
 """The fold: what each kind of record does to the view. Pure: records in, rows out, nothing else is read.
 
-It never fails on a record that is in the log. What the writer should have refused (a claim twice, an
-endorsement of an unknown claim) is folded to the nearest harmless meaning, so that any log folds to one
-state everywhere.
+It never fails on a record that is in the log. What the writer should have refused (a claim twice, a vote
+on an unknown claim) is folded to the nearest harmless meaning, so that any log folds to one state
+everywhere. A record that was erased from the log, and one whose kind this version does not know, only
+take their place.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import lmdb
-import msgspec
 
-from stemedb.errors import Corrupt
-from stemedb.model.canonical import assertion_id, decode_canonical
-from stemedb.model.claim import Signature
-from stemedb.model.records import RecordType, decode_endorsement
-from stemedb.store import keys, rows
+from stemedb.model.records import (
+    AliasRecord,
+    EndorsementRecord,
+    EpochRecord,
+    ErasureRecord,
+    GoldStandardRecord,
+    JudgementRecord,
+    RecordType,
+    SourceRecord,
+    SourceStatusRecord,
+    VoteRecord,
+    decode_body,
+)
+from stemedb.store import fold_claims, fold_erasure, fold_statements, keys
+from stemedb.store.tables import Tables
 
 
 class FoldRecord(Protocol):
@@ -36,68 +47,34 @@ class FoldRecord(Protocol):
 
     @property
     def body(self) -> bytes:
-        """MessagePack, by type."""
+        """MessagePack, by type; empty when erased."""
+
+    @property
+    def redacted(self) -> bool:
+        """Whether it was erased."""
 
 
-class Tables(NamedTuple):
-    """The open tables of the view."""
+Folder = Callable[[lmdb.Transaction, Tables, FoldRecord, Any], int | None]
 
-    meta: lmdb._Database
-    claims: lmdb._Database
-    ids: lmdb._Database
-    endorsements: lmdb._Database
-    moments: lmdb._Database
-
-
-_assertion_parts = msgspec.msgpack.Decoder(tuple[msgspec.Raw, msgspec.Raw])
-_signatures = msgspec.msgpack.Decoder(tuple[Signature, ...])
+_FOLDERS: Mapping[type, Folder] = {
+    EndorsementRecord: fold_claims.fold_endorsement,
+    VoteRecord: fold_statements.fold_vote,
+    EpochRecord: fold_statements.fold_epoch,
+    SourceRecord: fold_statements.fold_source,
+    SourceStatusRecord: fold_statements.fold_source_status,
+    AliasRecord: fold_statements.fold_alias,
+    GoldStandardRecord: fold_statements.fold_gold_standard,
+    JudgementRecord: fold_statements.fold_judgement,
+    ErasureRecord: fold_erasure.fold_erasure,
+}
 
 
 def fold_record(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
-    """Apply one record; return how many claims it added."""
-    seq_key = keys.u64(record.seq)
-    txn.put(seq_key, rows.seal(seq_key, keys.u64(record.recorded_at)), db=tables.moments, append=True)
-    if record.type == RecordType.ASSERTION:
-        return _fold_assertion(txn, tables, record)
-    if record.type == RecordType.ENDORSEMENT:
-        endorsement = decode_endorsement(record.body)
-        _fold_signatures(txn, tables, record.seq, endorsement.claim_id, endorsement.signatures)
-    return 0
-
-
-def _fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
-    raw, raw_signatures = _assertion_parts.decode(record.body)
-    canonical = bytes(raw)
-    claim_id = assertion_id(canonical)
-    key = keys.claim_key(decode_canonical(canonical), claim_id)
-    if not txn.put(claim_id, rows.seal(claim_id, key), db=tables.ids, overwrite=False):
-        _fold_signatures(txn, tables, record.seq, claim_id, _signatures.decode(raw_signatures))
+    """Apply one record; return by how many the number of claims changed."""
+    tables.moments.append(txn, keys.u64(record.seq), record.recorded_at)
+    if record.redacted:
         return 0
-    value = rows.encode_claim(key, claim_id, record.seq, record.recorded_at, raw, raw_signatures)
-    txn.put(key, value, db=tables.claims)
-    return 1
-
-
-def _fold_signatures(
-    txn: lmdb.Transaction, tables: Tables, seq: int, claim_id: bytes, signatures: tuple[Signature, ...]
-) -> None:
-    """Add signatures of agents that have not signed the claim yet; the first signature of an agent stands."""
-    sealed_key = txn.get(claim_id, db=tables.ids)
-    if sealed_key is None:
-        return
-    key = bytes(rows.unseal("ids", claim_id, sealed_key))
-    value = txn.get(key, db=tables.claims)
-    if value is None:
-        detail = f"the view names claim {claim_id.hex()} but does not hold it"
-        raise Corrupt(detail, code="corrupt_view", ways_out=(rows.REBUILD,))
-    row = rows.decode_claim(key, value)
-    first_signers = {signature.agent_id for signature in row.signatures}
-    added = False
-    for signature in signatures:
-        if signature.agent_id in first_signers:
-            continue
-        endorsement_key = keys.endorsement_key(row.seq, signature.agent_id)
-        endorsement = rows.encode_endorsement(endorsement_key, seq, signature)
-        added |= txn.put(endorsement_key, endorsement, db=tables.endorsements, overwrite=False)
-    if added and not rows.claim_flags(value) & rows.FLAG_ENDORSED:
-        txn.put(key, rows.with_flag(key, value, rows.FLAG_ENDORSED), db=tables.claims)
+    if record.type == RecordType.ASSERTION:
+        return fold_claims.fold_assertion(txn, tables, record)
+    body = decode_body(record.type, record.body)
+    return 0 if body is None else _FOLDERS[type(body)](txn, tables, record, body) or 0

@@ -1,16 +1,8 @@
 """The keys of the view. Numbers are big-endian, so that byte order is number order.
 
-| table | key | value |
-|---|---|---|
-| `claims` | subject NUL predicate NUL inverted timestamp u64, id (32) | flags u8, row, CRC |
-| `ids` | id (32) | the claim's key, CRC |
-| `endorsements` | claim's seq u64, agent (32) | row, CRC |
-| `moments` | seq u64 | `recorded_at` u64 (microseconds), CRC |
-| `meta` | a name | a row, CRC |
-
-A claim's key is at most 256 + 1 + 128 + 1 + 8 + 32 = 426 of LMDB's 511 bytes. One walk over a subject and
-predicate gives its claims newest first, and the smaller id first where timestamps are equal: exactly the
-order of replies and of the tie rule, so that a page is a slice of the walk.
+One walk over a subject and predicate gives its claims newest first, and the smaller id first where
+timestamps are equal: exactly the order of replies and of the tie rule, so that a page is a slice of the
+walk.
 """
 
 from __future__ import annotations
@@ -19,38 +11,45 @@ from struct import Struct
 
 from stemedb.model.claim import Assertion
 
-ID_BYTES = 32
 _U64 = Struct(">Q")
 _U64_MAX = 2**64 - 1
+
+STATE = b"state"
+"""The key in `meta` of where the fold stands."""
+
+u64 = _U64.pack
+"""Return a number as 8 bytes in number order."""
 
 
 def claim_key(assertion: Assertion, claim_id: bytes) -> bytes:
     """Return the key under which a claim is kept."""
-    return question_prefix(assertion.subject, assertion.predicate) + inverted(assertion.timestamp) + claim_id
+    newest_first = _U64.pack(_U64_MAX - assertion.timestamp)
+    return question_prefix(assertion.subject, assertion.predicate) + newest_first + claim_id
 
 
 def question_prefix(subject: str, predicate: str | None) -> bytes:
-    """Return what all keys of a subject and predicate start with; all predicates where it is None."""
+    """Return what all keys of a subject and predicate start with; of all predicates where it is None."""
     if predicate is None:
         return subject.encode() + b"\0"
     return subject.encode() + b"\0" + predicate.encode() + b"\0"
 
 
-def inverted(timestamp: int) -> bytes:
-    """Return 8 bytes that sort newer timestamps first."""
-    return _U64.pack(_U64_MAX - timestamp)
+def pair_key(first: str, second: str) -> bytes:
+    """Return the key of a subject and predicate, or of two subjects."""
+    return first.encode() + b"\0" + second.encode()
 
 
-def u64(number: int) -> bytes:
-    """Return a number as 8 bytes in number order."""
-    return _U64.pack(number)
+def split_pair(key: bytes) -> tuple[str, str]:
+    """Return what a `pair_key` was made of."""
+    first, _, second = key.partition(b"\0")
+    return first.decode(), second.decode()
 
 
-def endorsement_key(claim_seq: int, agent_id: bytes) -> bytes:
-    """Return the key of an agent's later signature of a claim."""
-    return _U64.pack(claim_seq) + agent_id
+def owned(owner: bytes | int, seq: int) -> bytes:
+    """Return the key of what happened to `owner` (an id, an agent, a claim's seq) at `seq`."""
+    return (owner if isinstance(owner, bytes) else _U64.pack(owner)) + _U64.pack(seq)
 
 
-def number(sealed: bytes | memoryview) -> int:
-    """Return the number in a payload of 8 bytes."""
-    return int(_U64.unpack(sealed)[0])
+def seq_of(key: bytes) -> int:
+    """Return the seq that a key ends in."""
+    return int(_U64.unpack(key[-_U64.size :])[0])

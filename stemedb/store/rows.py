@@ -1,116 +1,116 @@
-"""The values of the view: MessagePack rows, each closed by a CRC32C over its key and itself.
-
-LMDB has no checksums of its own; including the key also catches a value that stands in the wrong place.
-"""
+"""The rows of the view, as MessagePack arrays. `seq` is a position in the log, `timestamp` Unix seconds."""
 
 from __future__ import annotations
 
-from struct import Struct
-
 import msgspec
-from crc32c import crc32c
 
-from stemedb.errors import Corrupt
-from stemedb.model.claim import Assertion, Signature
+from stemedb.model.claim import Assertion, Signature, Tier, Value
+from stemedb.model.records import SourceStatus
+from stemedb.model.statements import Epoch, Supersession, Vote
 
-_CRC = Struct(">I")
-CRC_BYTES = _CRC.size
-
-Buffer = bytes | memoryview
-
-FLAG_ENDORSED = 0x01
-"""The claim has signatures in `endorsements`: only then is that table looked at."""
-
-REBUILD = (
-    "stop the service, remove the files of the view (STEMEDB_DB_DIR) and start: it is rebuilt from the log"
-)
+ENDORSED = 0x01
+"""The claim has signatures in `endorsements`."""
+VOTED = 0x02
+"""The claim has votes."""
+PARENT = 0x04
+"""The claim has children."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
-    """A claim as the view keeps it; `recorded_at` in microseconds."""
+    """A claim; `recorded_at` in microseconds. `flags` say which other tables hold more about it."""
 
+    flags: int
     id: bytes
     seq: int
     recorded_at: int
     assertion: Assertion
     signatures: tuple[Signature, ...]
+    by_admin: bool = False
 
 
-class Endorsement(msgspec.Struct, frozen=True, array_like=True):
-    """A signature that came after the claim, and the `seq` of the record that brought it."""
+class EndorsementRow(msgspec.Struct, frozen=True, array_like=True):
+    """A signature that came after the claim."""
 
     seq: int
     signature: bytes
     timestamp: int
 
 
+class VoteRow(msgspec.Struct, frozen=True, array_like=True):
+    """A vote on a claim, and its agent's signature."""
+
+    id: bytes
+    vote: Vote
+    signature: bytes
+
+
+class EpochRow(msgspec.Struct, frozen=True, array_like=True):
+    """An epoch, and its agent's signature."""
+
+    id: bytes
+    epoch: Epoch
+    signature: bytes
+
+
+class SupersededRow(msgspec.Struct, frozen=True, array_like=True):
+    """That an epoch was superseded, by which other, and how."""
+
+    by: bytes
+    supersession: Supersession
+    timestamp: int
+
+
+class SourceRow(msgspec.Struct, frozen=True, array_like=True):
+    """A piece of evidence, without its content."""
+
+    seq: int
+    title: str
+    url: str | None
+    source_class: Tier | None
+    timestamp: int
+
+
+class SourceStateRow(msgspec.Struct, frozen=True, array_like=True):
+    """A source's status from a moment on."""
+
+    status: SourceStatus
+    timestamp: int
+
+
+class AliasRow(msgspec.Struct, frozen=True, array_like=True):
+    """That two subjects mean the same."""
+
+    seq: int
+    timestamp: int
+
+
+class GoldRow(msgspec.Struct, frozen=True, array_like=True):
+    """What is settled about a subject and predicate."""
+
+    id: bytes
+    object: Value
+    timestamp: int
+
+
+class TrustRow(msgspec.Struct, frozen=True, array_like=True):
+    """An agent's trust (millionths) right after a judgement, made at `recorded_at` (microseconds)."""
+
+    millionths: int
+    accurate: int
+    inaccurate: int
+    recorded_at: int
+
+
+class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
+    """How many claims a subject and predicate have, by tier."""
+
+    by_tier: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
+
+
 class ViewState(msgspec.Struct, frozen=True, array_like=True):
-    """Where the fold stands; written in the transaction of each batch."""
+    """Where the fold stands; written in the transaction of each batch. `recorded_at` in microseconds."""
 
     log_id: bytes
     applied_seq: int
     recorded_at: int
     claims_count: int
-
-
-_encoder = msgspec.msgpack.Encoder()
-_claim_decoder = msgspec.msgpack.Decoder(ClaimRow)
-_endorsement_decoder = msgspec.msgpack.Decoder(Endorsement)
-_state_decoder = msgspec.msgpack.Decoder(ViewState)
-
-
-def seal(key: bytes, payload: bytes) -> bytes:
-    """Return `payload` with its checksum at the end."""
-    return payload + _CRC.pack(crc32c(payload, crc32c(key)))
-
-
-def unseal(table: str, key: Buffer, value: Buffer) -> Buffer:
-    """Return the payload of `value`; raises `Corrupt` when the checksum does not fit."""
-    payload = value[:-CRC_BYTES]
-    if len(value) < CRC_BYTES or crc32c(payload, crc32c(key)) != _CRC.unpack(value[-CRC_BYTES:])[0]:
-        detail = f"view table {table!r}, key {bytes(key).hex()}: the checksum does not fit"
-        raise Corrupt(detail, code="corrupt_view", ways_out=(REBUILD,))
-    return payload
-
-
-def encode_claim(
-    key: bytes, claim_id: bytes, seq: int, recorded_at: int, assertion: msgspec.Raw, signatures: msgspec.Raw
-) -> bytes:
-    """Return the value of a new claim: no flags, then its row."""
-    return seal(key, b"\0" + _encoder.encode((claim_id, seq, recorded_at, assertion, signatures)))
-
-
-def claim_flags(value: Buffer) -> int:
-    """Return the flags of a claim's value."""
-    return value[0]
-
-
-def with_flag(key: bytes, value: Buffer, flag: int) -> bytes:
-    """Return a claim's value with `flag` set."""
-    payload = bytes(unseal("claims", key, value))
-    return seal(key, bytes([payload[0] | flag]) + payload[1:])
-
-
-def decode_claim(key: Buffer, value: Buffer) -> ClaimRow:
-    """Return a claim's row; raises `Corrupt` when its checksum does not fit."""
-    return _claim_decoder.decode(unseal("claims", key, value)[1:])
-
-
-def encode_endorsement(key: bytes, seq: int, signature: Signature) -> bytes:
-    """Return the value of an endorsement."""
-    return seal(key, _encoder.encode((seq, signature.signature, signature.timestamp)))
-
-
-def decode_endorsement(key: Buffer, value: Buffer) -> Endorsement:
-    """Return an endorsement; raises `Corrupt` when its checksum does not fit."""
-    return _endorsement_decoder.decode(unseal("endorsements", key, value))
-
-
-def encode_state(key: bytes, state: ViewState) -> bytes:
-    """Return the value that says where the fold stands."""
-    return seal(key, _encoder.encode(state))
-
-
-def decode_state(key: Buffer, value: Buffer) -> ViewState:
-    """Return where the fold stands; raises `Corrupt` when the checksum does not fit."""
-    return _state_decoder.decode(unseal("meta", key, value))

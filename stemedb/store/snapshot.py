@@ -8,29 +8,17 @@ from types import TracebackType
 
 import lmdb
 
-from stemedb.errors import Corrupt
 from stemedb.model.claim import Signature
 from stemedb.store import keys, rows
-from stemedb.store.fold import Tables
-from stemedb.store.rows import ClaimRow, Endorsement, ViewState
-
-STATE_KEY = b"state"
-
-
-class FoundClaim:
-    """A claim met on a walk: its key, and its row decoded once."""
-
-    __slots__ = ("endorsed", "key", "row")
-
-    def __init__(self, key: bytes, value: rows.Buffer) -> None:
-        """Decode `value`; raises `Corrupt` when its checksum does not fit."""
-        self.key = key
-        self.row: ClaimRow = rows.decode_claim(key, value)
-        self.endorsed = bool(rows.claim_flags(value) & rows.FLAG_ENDORSED)
+from stemedb.store.rows import ClaimRow, EndorsementRow, ViewState
+from stemedb.store.tables import Tables
 
 
 class Snapshot:
-    """One moment of the view. Use as a context manager and leave it soon: it pins freed pages."""
+    """One moment of the view. Use as a context manager and leave it soon: it pins freed pages.
+
+    Every method raises `Corrupt` when a row it meets is not what was written.
+    """
 
     def __init__(self, env: lmdb.Environment, tables: Tables) -> None:
         """Open the read transaction."""
@@ -47,15 +35,16 @@ class Snapshot:
         """End the read transaction."""
         self._txn.abort()
 
+    # -- positions --
+
     @property
     def state(self) -> ViewState:
         """Where the fold stood at this moment."""
-        return rows.decode_state(STATE_KEY, self._get("meta", self._tables.meta, STATE_KEY))
+        return self._tables.meta.require(self._txn, keys.STATE)
 
     def recorded_at(self, seq: int) -> int:
         """Return when the record `seq` was accepted, in microseconds; `seq` is from 1 to `applied_seq`."""
-        key = keys.u64(seq)
-        return keys.number(rows.unseal("moments", key, self._get("moments", self._tables.moments, key)))
+        return self._tables.moments.require(self._txn, keys.u64(seq))
 
     def seq_at(self, moment_us: int) -> int:
         """Return the last seq accepted by `moment_us` (microseconds), 0 when there was none.
@@ -64,54 +53,141 @@ class Snapshot:
         """
         return bisect_right(range(1, self.state.applied_seq + 1), moment_us, key=self.recorded_at)
 
-    def claim(self, claim_id: bytes) -> FoundClaim | None:
-        """Return the claim with this id, if there is one."""
-        key = self.claim_key(claim_id)
-        if key is None:
-            return None
-        return FoundClaim(key, self._get("claims", self._tables.claims, key))
+    # -- claims --
 
-    def claim_key(self, claim_id: bytes) -> bytes | None:
-        """Return the key of the claim with this id, if there is one."""
-        value = self._txn.get(claim_id, db=self._tables.ids)
-        return None if value is None else bytes(rows.unseal("ids", claim_id, value))
+    def claim(self, claim_id: bytes) -> ClaimRow | None:
+        """Return the claim with this id, if there is one."""
+        key = self._tables.ids.get(self._txn, claim_id)
+        return None if key is None else self._tables.claims.require(self._txn, key)
 
     def walk(
         self, subject: str, predicate: str | None, after_key: bytes | None = None
-    ) -> Iterator[FoundClaim]:
-        """Yield the claims of a question in reply order, from behind `after_key` where given.
+    ) -> Iterator[tuple[bytes, ClaimRow]]:
+        """Yield the claims of a question in reply order with their keys, from behind `after_key` where given.
 
         All predicates, in byte order, where `predicate` is None.
         """
-        prefix = keys.question_prefix(subject, predicate)
-        with self._txn.cursor(db=self._tables.claims) as cursor:
-            found = cursor.set_range(prefix if after_key is None else after_key)
-            if found and after_key is not None and cursor.key() == after_key:
-                found = cursor.next()
-            while found:
-                key = bytes(cursor.key())
-                if not key.startswith(prefix):
-                    return
-                yield FoundClaim(key, cursor.value())
-                found = cursor.next()
+        return self._tables.claims.walk(self._txn, keys.question_prefix(subject, predicate), after_key)
 
-    def endorsements(self, claim_seq: int) -> Iterator[tuple[Signature, Endorsement]]:
+    def endorsements(self, claim: ClaimRow) -> Iterator[tuple[Signature, EndorsementRow]]:
         """Yield the later signatures of a claim, by agent, each with the row that says when it came."""
-        prefix = keys.u64(claim_seq)
-        with self._txn.cursor(db=self._tables.endorsements) as cursor:
-            found = cursor.set_range(prefix)
-            while found:
-                key = bytes(cursor.key())
-                if not key.startswith(prefix):
-                    return
-                row = rows.decode_endorsement(key, cursor.value())
-                yield Signature(key[len(prefix) :], row.signature, row.timestamp), row
-                found = cursor.next()
+        if claim.flags & rows.ENDORSED:
+            owner = keys.u64(claim.seq)
+            for key, row in self._tables.endorsements.walk(self._txn, owner):
+                yield Signature(key[len(owner) :], row.signature, row.timestamp), row
 
-    def _get(self, table: str, db: lmdb._Database, key: bytes) -> rows.Buffer:
-        """Return a value that must be there; raises `Corrupt` when it is not."""
-        value = self._txn.get(key, db=db)
-        if value is None:
-            detail = f"view table {table!r} lacks key {key.hex()}"
-            raise Corrupt(detail, code="corrupt_view", ways_out=(rows.REBUILD,))
-        return value
+    def votes(self, claim: ClaimRow) -> Iterator[tuple[int, rows.VoteRow]]:
+        """Yield the votes on a claim with their seqs, in the order of the log."""
+        if claim.flags & rows.VOTED:
+            for key, row in self._tables.votes.walk(self._txn, keys.u64(claim.seq)):
+                yield keys.seq_of(key), row
+
+    def children(self, claim: ClaimRow) -> Iterator[ClaimRow]:
+        """Yield the claims that name this one as their parent, by id."""
+        if claim.flags & rows.PARENT:
+            for key, _ in self._tables.children.walk(self._txn, claim.id):
+                child = self.claim(key[len(claim.id) :])
+                if child is not None:
+                    yield child
+
+    def erased_at(self, content_id: bytes) -> int | None:
+        """Return the seq of the erasure of this id, if it was erased."""
+        return self._tables.erased.get(self._txn, content_id)
+
+    # -- statements --
+
+    def known_seq(self, content_id: bytes) -> int | None:
+        """Return the seq of the vote, epoch, alias or gold standard with this id, if there is one."""
+        return self._tables.known.get(self._txn, content_id)
+
+    def epoch(self, seq: int) -> rows.EpochRow | None:
+        """Return the epoch that was recorded at `seq`."""
+        return self._tables.epochs.get(self._txn, keys.u64(seq))
+
+    def epochs(self, after_seq: int = 0) -> Iterator[tuple[int, rows.EpochRow]]:
+        """Yield the epochs with their seqs, in the order of the log."""
+        for key, row in self._tables.epochs.walk(self._txn, after=keys.u64(after_seq)):
+            yield keys.seq_of(key), row
+
+    def superseded(self, epoch_id: bytes) -> Iterator[tuple[int, rows.SupersededRow]]:
+        """Yield what superseded an epoch, with seqs, in the order of the log."""
+        for key, row in self._tables.superseded.walk(self._txn, epoch_id):
+            yield keys.seq_of(key), row
+
+    def source(self, source_hash: bytes) -> rows.SourceRow | None:
+        """Return a source without its content."""
+        return self._tables.sources.get(self._txn, source_hash)
+
+    def sources(self, after: bytes | None = None) -> Iterator[tuple[bytes, rows.SourceRow]]:
+        """Yield the sources by hash, from behind `after` where given."""
+        return self._tables.sources.walk(self._txn, after=after)
+
+    def content(self, source_hash: bytes) -> str | None:
+        """Return a source's content, None where it came without."""
+        return self._tables.contents.get(self._txn, source_hash)
+
+    def source_states(self, source_hash: bytes) -> Iterator[tuple[int, rows.SourceStateRow]]:
+        """Yield the statuses of a source with their seqs, in the order of the log."""
+        for key, row in self._tables.source_states.walk(self._txn, source_hash):
+            yield keys.seq_of(key), row
+
+    def source_claims(self, source_hash: bytes, after: bytes | None = None) -> Iterator[bytes]:
+        """Yield the ids of the claims that rest on a source, from behind the id `after` where given."""
+        start = None if after is None else source_hash + after
+        for key, _ in self._tables.source_claims.walk(self._txn, source_hash, start):
+            yield key[len(source_hash) :]
+
+    def aliases(self, subject: str) -> Iterator[tuple[str, rows.AliasRow]]:
+        """Yield the subjects that are joined to this one, in byte order."""
+        for key, row in self._tables.aliases.walk(self._txn, keys.pair_key(subject, "")):
+            yield keys.split_pair(key)[1], row
+
+    def all_aliases(self, after: bytes | None = None) -> Iterator[tuple[bytes, str, str, rows.AliasRow]]:
+        """Yield every alias once with its key, from behind the key `after` where given."""
+        for key, row in self._tables.aliases.walk(self._txn, after=after):
+            first, second = keys.split_pair(key)
+            if first.encode() <= second.encode():
+                yield key, first, second, row
+
+    def golds(self, subject: str, predicate: str) -> list[tuple[int, rows.GoldRow]]:
+        """Return the gold standards of a subject and predicate with their seqs, the newest last."""
+        prefix = keys.question_prefix(subject, predicate)
+        return [(keys.seq_of(key), row) for key, row in self._tables.golds.walk(self._txn, prefix)]
+
+    def all_golds(self, after: bytes | None = None) -> Iterator[tuple[bytes, str, str, rows.GoldRow]]:
+        """Yield every gold standard with its key, subject and predicate, from behind `after` where given."""
+        for key, row in self._tables.golds.walk(self._txn, after=after):
+            subject, predicate, _ = key[:-8].split(b"\0", 2)
+            yield key, subject.decode(), predicate.decode(), row
+
+    # -- agents and counts --
+
+    def is_judged(self, gold_id: bytes, agent_id: bytes) -> bool:
+        """Say whether an agent was held against a gold standard already."""
+        return self._tables.judged.has(self._txn, gold_id + agent_id)
+
+    def trust(self, agent_id: bytes, seq: int) -> rows.TrustRow | None:
+        """Return an agent's last judgement up to `seq`."""
+        found = self._tables.trust.last(self._txn, agent_id, keys.owned(agent_id, seq))
+        return None if found is None else found[1]
+
+    def agent_claims_count(self, agent_id: bytes) -> int:
+        """Return how many claims an agent has signed."""
+        return self._tables.agents.get(self._txn, agent_id) or 0
+
+    def questions(
+        self, prefix: str, after: bytes | None = None
+    ) -> Iterator[tuple[str, str, rows.QuestionRow]]:
+        """Yield subjects (beginning with `prefix`) and predicates with their counts, in byte order."""
+        for key, row in self._tables.questions.walk(self._txn, prefix.encode(), after):
+            yield (*keys.split_pair(key), row)
+
+    def escalations(self, after: bytes | None = None) -> Iterator[tuple[str, str]]:
+        """Yield the subjects and predicates where a crowd stands with nobody above it."""
+        for key, _ in self._tables.escalations.walk(self._txn, after=after):
+            yield keys.split_pair(key)
+
+    def question(self, subject: str, predicate: str) -> rows.QuestionRow:
+        """Return the counts of a subject and predicate."""
+        row = self._tables.questions.get(self._txn, keys.pair_key(subject, predicate))
+        return row or rows.QuestionRow()

@@ -12,13 +12,16 @@ from blake3 import blake3
 
 from stemedb import limits
 from stemedb.errors import Corrupt
-from stemedb.store import rows
-from stemedb.store.fold import FoldRecord, Tables, fold_record
+from stemedb.store import keys
+from stemedb.store.fold import FoldRecord, fold_record
 from stemedb.store.rows import ViewState
-from stemedb.store.snapshot import STATE_KEY, Snapshot
+from stemedb.store.snapshot import Snapshot
+from stemedb.store.table import REBUILD, Table
+from stemedb.store.tables import Tables
 
 FORMAT_VERSION = 1
-_FORMAT_KEY = b"format"
+_FORMAT_KEY = b"view"
+_TABLES_MAX = 32
 
 
 class View:
@@ -29,10 +32,10 @@ class View:
         folder.mkdir(parents=True, exist_ok=True)
         self._env = _open_environment(folder, map_bytes)
         try:
-            self._tables = _open_tables(self._env)
+            _require_format(self._env)
+            self._tables = Tables(self._env)
             with self._env.begin(buffers=True) as txn:
-                value = txn.get(STATE_KEY, db=self._tables.meta)
-                state = None if value is None else rows.decode_state(STATE_KEY, value)
+                state = self._tables.meta.get(txn, keys.STATE)
         except lmdb.Error as error:
             self._env.close()
             raise _unreadable(folder, error) from error
@@ -67,7 +70,7 @@ class View:
                 added += fold_record(txn, self._tables, record)
             last = records[-1]
             state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
-            txn.put(STATE_KEY, rows.encode_state(STATE_KEY, state), db=self._tables.meta)
+            self._tables.meta.put(txn, keys.STATE, state)
         with self._folded:
             self._state = state
             self._folded.notify_all()
@@ -92,9 +95,9 @@ class View:
         """
         hasher = blake3()
         with self._env.begin(buffers=True) as txn:
-            for name, table in sorted(self._tables._asdict().items()):
-                hasher.update(b"%s\n" % name.encode())
-                for key, value in txn.cursor(db=table):
+            for table in self._tables:
+                hasher.update(b"%s\n" % table.name.encode())
+                for key, value in table.raw(txn):
                     hasher.update(len(key).to_bytes(4, "big") + len(value).to_bytes(4, "big"))
                     hasher.update(key)
                     hasher.update(value)
@@ -120,7 +123,7 @@ def _open_environment(folder: Path, map_bytes: int) -> lmdb.Environment:
             map_size=map_bytes,
             # A power cut may take the last transactions with it, never the integrity: the log has them.
             metasync=False,
-            max_dbs=16,
+            max_dbs=_TABLES_MAX,
             max_readers=limits.READERS_MAX,
             max_spare_txns=limits.READERS_MAX,
             mode=0o600,
@@ -129,21 +132,18 @@ def _open_environment(folder: Path, map_bytes: int) -> lmdb.Environment:
         raise _unreadable(folder, error) from error
 
 
-def _open_tables(env: lmdb.Environment) -> Tables:
-    tables = Tables(*(env.open_db(name.encode()) for name in Tables._fields))
+def _require_format(env: lmdb.Environment) -> None:
+    """Note the format in a new view; refuse one that another version wrote, before any table is opened."""
+    formats = Table("format", int)
+    formats.open(env)
     with env.begin(write=True) as txn:
-        found = txn.get(_FORMAT_KEY, db=tables.meta)
-        if found is None:
-            txn.put(_FORMAT_KEY, rows.seal(_FORMAT_KEY, bytes([FORMAT_VERSION])), db=tables.meta)
-        elif (version := rows.unseal("meta", _FORMAT_KEY, found)[0]) != FORMAT_VERSION:
+        version = formats.get(txn, _FORMAT_KEY)
+        if version is None:
+            formats.put(txn, _FORMAT_KEY, FORMAT_VERSION)
+        elif version != FORMAT_VERSION:
             detail = f"the view has format {version}, this program reads format {FORMAT_VERSION}"
-            raise Corrupt(
-                detail, code="view_format", ways_out=("run the release that wrote it", rows.REBUILD)
-            )
-    return tables
+            raise Corrupt(detail, code="view_format", ways_out=("run the release that wrote it", REBUILD))
 
 
 def _unreadable(folder: Path, error: Exception) -> Corrupt:
-    return Corrupt(
-        f"the view in {folder} cannot be read: {error}", code="corrupt_view", ways_out=(rows.REBUILD,)
-    )
+    return Corrupt(f"the view in {folder} cannot be read: {error}", code="corrupt_view", ways_out=(REBUILD,))

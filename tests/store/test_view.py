@@ -12,8 +12,8 @@ import pytest
 from stemedb.errors import Corrupt
 from stemedb.log import Record
 from stemedb.model.records import RecordType, encode_assertion, encode_endorsement
-from stemedb.store import View
-from stemedb.store.snapshot import FoundClaim
+from stemedb.store import ClaimRow, View
+from stemedb.store.rows import ENDORSED
 from tests.builders import SIGNERS, checked, number
 
 LOG_ID = bytes(16)
@@ -34,15 +34,15 @@ def view(tmp_path: Path) -> View:
     return View(tmp_path / "view")
 
 
-def walk(view: View, subject: str, predicate: str | None) -> list[FoundClaim]:
+def walk(view: View, subject: str, predicate: str | None) -> list[ClaimRow]:
     with view.snapshot() as snapshot:
-        return list(snapshot.walk(subject, predicate))
+        return [row for _, row in snapshot.walk(subject, predicate)]
 
 
 def test_walk_is_newest_first_then_smaller_id(view: View) -> None:
     records = [assertion_record(seq, object=number(seq), timestamp=seq % 3) for seq in range(1, 10)]
     view.fold(LOG_ID, records)
-    rows = [found.row for found in walk(view, "Tesla_Inc", "has_revenue")]
+    rows = walk(view, "Tesla_Inc", "has_revenue")
     assert len(rows) == 9
     assert rows == sorted(rows, key=lambda row: (-row.assertion.timestamp, row.id))
 
@@ -52,7 +52,7 @@ def test_walk_stays_inside_its_question(view: View) -> None:
     view.fold(
         LOG_ID, [assertion_record(seq, subject=s, predicate=p) for seq, (s, p) in enumerate(names, start=1)]
     )
-    found = [(each.row.assertion.subject, each.row.assertion.predicate) for each in walk(view, "a", None)]
+    found = [(each.assertion.subject, each.assertion.predicate) for each in walk(view, "a", None)]
     assert found == [("a", "o"), ("a", "p"), ("a", "pq")]
     assert len(walk(view, "a", "p")) == 1
     assert walk(view, "c", None) == []
@@ -65,10 +65,10 @@ def test_the_longest_key_fits(view: View) -> None:
 
 def test_walk_goes_on_behind_a_key(view: View) -> None:
     view.fold(LOG_ID, [assertion_record(seq, object=number(seq)) for seq in range(1, 8)])
-    everything = walk(view, "Tesla_Inc", "has_revenue")
     with view.snapshot() as snapshot:
-        rest = list(snapshot.walk("Tesla_Inc", "has_revenue", everything[2].key))
-    assert [each.row.id for each in rest] == [each.row.id for each in everything[3:]]
+        everything = list(snapshot.walk("Tesla_Inc", "has_revenue"))
+        rest = list(snapshot.walk("Tesla_Inc", "has_revenue", everything[2][0]))
+    assert rest == everything[3:]
 
 
 def test_fold_gives_the_same_state_however_it_is_cut(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_fold_keeps_each_agents_first_signature(view: View) -> None:
     with view.snapshot() as snapshot:
         found = snapshot.claim(checked().id)
         assert found is not None
-        later = list(snapshot.endorsements(found.row.seq))
-    assert found.endorsed
+        later = list(snapshot.endorsements(found))
+    assert found.flags & ENDORSED
     assert [(signature.agent_id, row.seq) for signature, row in later] == [(SIGNERS[1].agent_id, 2)]
 
 
@@ -129,12 +129,12 @@ def test_wait_for_says_whether_it_came(view: View) -> None:
     assert view.wait_for(1, 0)
 
 
-@pytest.mark.parametrize("table", ["claims", "ids", "endorsements", "moments", "meta"])
+@pytest.mark.parametrize("table", ["claims", "ids", "endorsements", "moments", "meta", "format"])
 def test_a_changed_value_is_named_when_it_is_read(tmp_path: Path, table: str) -> None:
     view = View(tmp_path)
     view.fold(LOG_ID, [assertion_record(1), endorsement_record(2, 1)])
     view.close()
-    with lmdb.open(str(tmp_path), max_dbs=16, lib_version=0) as env:
+    with lmdb.open(str(tmp_path), max_dbs=32, lib_version=0) as env:
         db = env.open_db(table.encode())
         with env.begin(write=True) as txn:
             key, value = next(iter(txn.cursor(db=db)))
@@ -150,7 +150,7 @@ def read_everything(view: View) -> None:
         _ = snapshot.state, snapshot.recorded_at(1)
         found = snapshot.claim(checked().id)
         assert found is not None
-        list(snapshot.endorsements(found.row.seq))
+        list(snapshot.endorsements(found))
 
 
 def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:

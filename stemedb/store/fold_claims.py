@@ -1,0 +1,127 @@
+"""Folding claims and their signatures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lmdb
+import msgspec
+
+from stemedb.model.canonical import assertion_id, decode_canonical
+from stemedb.model.claim import ZERO_HASH, Assertion, Signature, Tier
+from stemedb.model.records import EndorsementRecord
+from stemedb.store import keys, rows
+from stemedb.store.tables import Tables
+
+if TYPE_CHECKING:
+    from stemedb.store.fold import FoldRecord
+
+CROWD_CLAIMS = 500
+"""How many anecdotal claims with nothing above them make an escalation (api.md)."""
+
+
+class _Parts(msgspec.Struct, array_like=True):
+    """An assertion record with its parts as they stand in the log."""
+
+    canonical: msgspec.Raw
+    signatures: tuple[Signature, ...]
+    by_admin: bool = False
+
+
+_parts = msgspec.msgpack.Decoder(_Parts)
+
+
+def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
+    """Add a claim with all that is counted by it; a claim that is there already only gains signatures."""
+    parts = _parts.decode(record.body)
+    canonical = bytes(parts.canonical)
+    claim_id = assertion_id(canonical)
+    assertion = decode_canonical(canonical)
+    key = keys.claim_key(assertion, claim_id)
+    if not tables.ids.put(txn, claim_id, key, overwrite=False):
+        add_signatures(txn, tables, record.seq, claim_id, parts.signatures)
+        return 0
+    flags = rows.PARENT if _has_child(txn, tables, claim_id) else 0
+    row = (flags, claim_id, record.seq, record.recorded_at, parts.canonical, parts.signatures, parts.by_admin)
+    tables.claims.put(txn, key, row)
+    if assertion.parent_hash is not None:
+        tables.children.put(txn, assertion.parent_hash + claim_id, None)
+        set_flag(txn, tables, assertion.parent_hash, rows.PARENT)
+    if assertion.source_hash != ZERO_HASH:
+        tables.source_claims.put(txn, assertion.source_hash + claim_id, None)
+    count_question(txn, tables, assertion, 1)
+    for signature in parts.signatures:
+        count_agent(txn, tables, signature.agent_id, 1)
+    return 1
+
+
+def fold_endorsement(
+    txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: EndorsementRecord
+) -> None:
+    """Add later signatures to a claim."""
+    add_signatures(txn, tables, record.seq, body.claim_id, body.signatures)
+
+
+def add_signatures(
+    txn: lmdb.Transaction, tables: Tables, seq: int, claim_id: bytes, signatures: tuple[Signature, ...]
+) -> None:
+    """Add signatures of agents that have not signed the claim yet; the first signature of an agent stands."""
+    row = find_claim(txn, tables, claim_id)
+    if row is None:
+        return
+    first_signers = {signature.agent_id for signature in row.signatures}
+    for signature in signatures:
+        if signature.agent_id in first_signers:
+            continue
+        key = keys.u64(row.seq) + signature.agent_id
+        endorsement = rows.EndorsementRow(seq, signature.signature, signature.timestamp)
+        if tables.endorsements.put(txn, key, endorsement, overwrite=False):
+            count_agent(txn, tables, signature.agent_id, 1)
+            set_flag(txn, tables, claim_id, rows.ENDORSED)
+
+
+def find_claim(txn: lmdb.Transaction, tables: Tables, claim_id: bytes) -> rows.ClaimRow | None:
+    """Return the claim with this id, if there is one."""
+    key = tables.ids.get(txn, claim_id)
+    return None if key is None else tables.claims.require(txn, key)
+
+
+def set_flag(txn: lmdb.Transaction, tables: Tables, claim_id: bytes, flag: int) -> None:
+    """Note on a claim that another table holds more about it; an unknown claim is left alone."""
+    row = find_claim(txn, tables, claim_id)
+    if row is not None and not row.flags & flag:
+        put_flags(txn, tables, row, row.flags | flag)
+
+
+def put_flags(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow, flags: int) -> None:
+    """Write a claim again with other flags."""
+    key = keys.claim_key(row.assertion, row.id)
+    tables.claims.put(txn, key, msgspec.structs.replace(row, flags=flags))
+
+
+def count_question(txn: lmdb.Transaction, tables: Tables, assertion: Assertion, by: int) -> None:
+    """Count a claim (`by` 1) or uncount it (-1), and see whether a crowd stands alone there."""
+    key = keys.pair_key(assertion.subject, assertion.predicate)
+    counts = list((tables.questions.get(txn, key) or rows.QuestionRow()).by_tier)
+    counts[assertion.source_class] += by
+    if any(counts):
+        tables.questions.put(txn, key, (counts,))
+    else:
+        tables.questions.delete(txn, key)
+    if counts[Tier.ANECDOTAL] >= CROWD_CLAIMS and not any(counts[: Tier.EXPERT]):
+        tables.escalations.put(txn, key, None)
+    elif counts[Tier.ANECDOTAL] >= CROWD_CLAIMS - 1:
+        tables.escalations.delete(txn, key)
+
+
+def count_agent(txn: lmdb.Transaction, tables: Tables, agent_id: bytes, by: int) -> None:
+    """Count a claim that an agent signed (`by` 1) or uncount it (-1)."""
+    count = (tables.agents.get(txn, agent_id) or 0) + by
+    if count:
+        tables.agents.put(txn, agent_id, count)
+    else:
+        tables.agents.delete(txn, agent_id)
+
+
+def _has_child(txn: lmdb.Transaction, tables: Tables, claim_id: bytes) -> bool:
+    return next(tables.children.walk(txn, claim_id), None) is not None

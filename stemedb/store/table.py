@@ -1,0 +1,114 @@
+"""One table of the view: rows by key, each closed by a CRC32C over its key and itself.
+
+LMDB has no checksums of its own; including the key also catches a row that stands in the wrong place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Generic, TypeVar
+
+import lmdb
+import msgspec
+from crc32c import crc32c
+
+from stemedb.errors import Corrupt
+
+REBUILD = (
+    "stop the service, remove the files of the view (STEMEDB_DB_DIR) and start: it is rebuilt from the log"
+)
+
+Buffer = bytes | memoryview
+Row = TypeVar("Row")
+
+_CRC = Struct(">I")
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Table(Generic[Row]):
+    """Rows of one type. All methods work inside the transaction they are given."""
+
+    def __init__(self, name: str, row: type[Row]) -> None:
+        """Name the table and the type of its rows; `open` makes it usable."""
+        self.name = name
+        self._decoder = msgspec.msgpack.Decoder(row)
+        self._db: lmdb._Database | None = None
+
+    def open(self, env: lmdb.Environment) -> None:
+        """Open the table, made where it is missing."""
+        self._db = env.open_db(self.name.encode())
+
+    def get(self, txn: lmdb.Transaction, key: bytes) -> Row | None:
+        """Return the row at `key`, None where there is none; raises `Corrupt` when it is not as written."""
+        value = txn.get(key, db=self._db)
+        return None if value is None else self._decode(key, value)
+
+    def require(self, txn: lmdb.Transaction, key: bytes) -> Row:
+        """Return the row that another row promises; raises `Corrupt` when it is missing or not as written."""
+        value = txn.get(key, db=self._db)
+        if value is None:
+            raise self._corrupt(key, "is missing")
+        return self._decode(key, value)
+
+    def has(self, txn: lmdb.Transaction, key: bytes) -> bool:
+        """Say whether there is a row at `key`, without reading it."""
+        return txn.get(key, db=self._db) is not None
+
+    def put(self, txn: lmdb.Transaction, key: bytes, row: object, *, overwrite: bool = True) -> bool:
+        """Write a row (anything that encodes as one); say whether it was written."""
+        payload = _encoder.encode(row)
+        value = payload + _CRC.pack(crc32c(payload, crc32c(key)))
+        return txn.put(key, value, db=self._db, overwrite=overwrite)
+
+    def append(self, txn: lmdb.Transaction, key: bytes, row: object) -> None:
+        """Write a row behind the last key; LMDB fills its pages better so."""
+        payload = _encoder.encode(row)
+        txn.put(key, payload + _CRC.pack(crc32c(payload, crc32c(key))), db=self._db, append=True)
+
+    def delete(self, txn: lmdb.Transaction, key: bytes) -> bool:
+        """Remove a row; say whether there was one."""
+        return txn.delete(key, db=self._db)
+
+    def walk(
+        self, txn: lmdb.Transaction, prefix: bytes = b"", after: bytes | None = None
+    ) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows whose keys begin with `prefix`, in key order, from behind `after` where given."""
+        with txn.cursor(db=self._db) as cursor:
+            start = prefix if after is None else after
+            found = cursor.set_range(start) if start else cursor.first()
+            if found and after is not None and cursor.key() == after:
+                found = cursor.next()
+            while found:
+                key = bytes(cursor.key())
+                if not key.startswith(prefix):
+                    return
+                yield key, self._decode(key, cursor.value())
+                found = cursor.next()
+
+    def last(self, txn: lmdb.Transaction, prefix: bytes, up_to: bytes) -> tuple[bytes, Row] | None:
+        """Return the last row whose key begins with `prefix` and is at most `up_to`."""
+        with txn.cursor(db=self._db) as cursor:
+            found = cursor.set_range(up_to)
+            if not found:
+                found = cursor.last()
+            elif cursor.key() != up_to:
+                found = cursor.prev()
+            if not found:
+                return None
+            key = bytes(cursor.key())
+            return (key, self._decode(key, cursor.value())) if key.startswith(prefix) else None
+
+    def raw(self, txn: lmdb.Transaction) -> Iterator[tuple[Buffer, Buffer]]:
+        """Yield every key and value as stored, for digests."""
+        yield from txn.cursor(db=self._db)
+
+    def _decode(self, key: bytes, value: Buffer) -> Row:
+        payload = value[: -_CRC.size]
+        if len(value) <= _CRC.size or crc32c(payload, crc32c(key)) != _CRC.unpack(value[-_CRC.size :])[0]:
+            raise self._corrupt(key, "does not fit its checksum")
+        return self._decoder.decode(payload)
+
+    def _corrupt(self, key: bytes, what: str) -> Corrupt:
+        detail = f"view table {self.name!r}: the row at key {key.hex()} {what}"
+        return Corrupt(detail, code="corrupt_view", ways_out=(REBUILD,))

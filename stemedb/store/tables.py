@@ -1,0 +1,75 @@
+"""The tables of the view: what each is keyed by, and what it holds.
+
+| table | key | row |
+|---|---|---|
+| `claims` | subject NUL predicate NUL inverted timestamp u64, id | the claim |
+| `ids` | claim's id | the claim's key in `claims` |
+| `endorsements` | claim's seq u64, agent | a later signature |
+| `children` | parent's id, child's id | empty |
+| `votes` | claim's seq u64, vote's seq u64 | the vote |
+| `known` | id of a vote, epoch, alias or gold standard | its seq |
+| `epochs` | seq u64 | the epoch |
+| `superseded` | old epoch's id, seq u64 | by which, how |
+| `sources` | source hash | title and the like |
+| `contents` | source hash | the content |
+| `source_states` | source hash, seq u64 | status from then on |
+| `source_claims` | source hash, claim's id | empty |
+| `aliases` | subject NUL other subject (both ways) | when |
+| `golds` | subject NUL predicate NUL seq u64 | what is settled |
+| `judged` | gold standard's id, agent | the judgement's seq |
+| `trust` | agent, seq u64 | trust after that judgement |
+| `agents` | agent | how many claims it signed |
+| `questions` | subject NUL predicate | how many claims, by tier |
+| `escalations` | subject NUL predicate | empty: a crowd with nobody above it |
+| `erased` | id of a claim or source | the erasure's seq |
+| `moments` | seq u64 | `recorded_at`, microseconds |
+| `meta` | `state` | where the fold stands |
+| `format` | `view` | the format's version |
+
+Ids and hashes are 32 bytes. A claim's key is at most 256 + 1 + 128 + 1 + 8 + 32 = 426 of LMDB's 511 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lmdb
+
+from stemedb.store import rows
+from stemedb.store.table import Table
+
+
+class Tables:
+    """The open tables of one view."""
+
+    def __init__(self, env: lmdb.Environment) -> None:
+        """Open all of them."""
+        self.claims = Table("claims", rows.ClaimRow)
+        self.ids = Table("ids", bytes)
+        self.endorsements = Table("endorsements", rows.EndorsementRow)
+        self.children = Table("children", type(None))
+        self.votes = Table("votes", rows.VoteRow)
+        self.known = Table("known", int)
+        self.epochs = Table("epochs", rows.EpochRow)
+        self.superseded = Table("superseded", rows.SupersededRow)
+        self.sources = Table("sources", rows.SourceRow)
+        self.contents = Table("contents", str)
+        self.source_states = Table("source_states", rows.SourceStateRow)
+        self.source_claims = Table("source_claims", type(None))
+        self.aliases = Table("aliases", rows.AliasRow)
+        self.golds = Table("golds", rows.GoldRow)
+        self.judged = Table("judged", int)
+        self.trust = Table("trust", rows.TrustRow)
+        self.agents = Table("agents", int)
+        self.questions = Table("questions", rows.QuestionRow)
+        self.escalations = Table("escalations", type(None))
+        self.erased = Table("erased", int)
+        self.moments = Table("moments", int)
+        self.meta = Table("meta", rows.ViewState)
+        for table in self:
+            table.open(env)
+
+    def __iter__(self) -> Iterator[Table[Any]]:
+        """Yield every table, by name."""
+        return iter(sorted(vars(self).values(), key=lambda table: table.name))
