@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 HTTP_TIMEOUT_S = 30
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded, so that a run's output shows them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 class Machine:
     """One host: its inside by commands as root, its outside by the address a client would use."""
 

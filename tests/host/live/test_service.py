@@ -46,7 +46,7 @@ def test_exposes_little(machine: Machine, record_property: Callable[[str, object
     report = machine.run("systemd-analyze security --no-pager stemedb-api.service")
     found = re.search(r"Overall exposure level for stemedb-api.service: ([0-9.]+)", report)
     assert found is not None, report
-    record_property("exposure", found[1])
+    record_property("exposure of stemedb-api.service", found[1])
     assert float(found[1]) <= EXPOSURE_MAX, report
 
 
@@ -54,6 +54,13 @@ def test_exposes_little(machine: Machine, record_property: Callable[[str, object
 def test_gives_systemd_nothing_to_complain_about(machine: Machine, unit: str) -> None:
     # Unknown directives are only warnings, so anything said at all is a failure.
     assert machine.run(f"systemd-analyze verify /etc/systemd/system/{unit} 2>&1") == ""
+
+
+def test_keeps_the_journal_within_bounds(machine: Machine) -> None:
+    assert machine.run("ls -d /var/log/journal/*") != ""
+    shown = machine.run("systemd-analyze cat-config systemd/journald.conf").splitlines()
+    assert "Storage=persistent" in shown
+    assert "SystemMaxUse=1G" in shown
 
 
 def test_answers_healthy_where_clients_are(machine: Machine) -> None:
