@@ -218,7 +218,7 @@ class LocalLog:
             os.fdatasync(fd)
             self._reached("rotate_rename")
             self._next.path.rename(path)
-            self._next.given()
+            self._next.given(last.path, self._offset)
             self._reached("dir_sync")
             sync_folder(path.parent)
             self._reached("rotate_done")
@@ -226,8 +226,7 @@ class LocalLog:
             raise self._fail("rotating after", error) from error
         self._segments.items.append(Segment(path, header))
         os.close(self._fd)
-        sealed_bytes, self._fd, self._capacity, self._offset = self._offset, fd, capacity, HEADER_BYTES
-        self._next.seal(last.path, sealed_bytes)
+        self._fd, self._capacity, self._offset = fd, capacity, HEADER_BYTES
 
     def _index(self, seq: int, frames: list[bytes]) -> None:
         """Let the segment remember where some of the frames of a new batch begin."""

@@ -1,13 +1,14 @@
 """The next segment, made ready while the current one fills, so that rotation costs one small sync.
 
-Sealed segments are cut to the bytes they use, in the background: the next segment's offset says where they
-end, so nothing depends on the cut, and a copy of a sealed file is just its records.
+Sealed segments are cut to the bytes they use, in the background and before the next one is made: the next
+segment's offset says where they end, so nothing depends on the cut.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -28,11 +29,16 @@ class NextSegment:
         self._reached = reached
         self._thread: Thread | None = None
         self._fd = -1
+        self._tried = False
+        self._sealed: list[tuple[Path, int]] = []
 
     def prepare(self) -> None:
-        """Start making it, unless it is made or being made."""
-        if self._thread is None and self._fd < 0:
-            self._start(self._make)
+        """Start making it in the background; does nothing if that was started since the last rotation."""
+        if not self._tried:
+            # Tried once: on a full disk every append would otherwise write zeros until it fails again.
+            self._tried = True
+            self._thread = Thread(target=self._work, name="log-segments", daemon=True)
+            self._thread.start()
 
     def take(self, size: int) -> tuple[int, int]:
         """Give the file, open, and its size, at least `size`; makes it here and now if it is not ready.
@@ -42,7 +48,7 @@ class NextSegment:
         Raises:
             OSError: no room for it.
         """
-        self.join()
+        self._join()
         if self._fd >= 0 and os.fstat(self._fd).st_size < size:
             os.close(self._fd)
             self._fd = -1
@@ -51,43 +57,38 @@ class NextSegment:
             self._fd = make_zeroed(self.path, max(self._size, size))
         return self._fd, os.fstat(self._fd).st_size
 
-    def given(self) -> None:
-        """Let go of the file: it has a name of its own now."""
+    def given(self, sealed: Path, used_bytes: int) -> None:
+        """Let go of the file, which has a name of its own now; the one before it is to be cut some time."""
         self._fd = -1
-
-    def seal(self, path: Path, used_bytes: int) -> None:
-        """Cut a sealed segment to what it uses."""
-        self.join()
-        self._start(lambda: self._cut(path, used_bytes))
-
-    def join(self) -> None:
-        """Wait for what runs in the background."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._tried = False
+        self._sealed.append((sealed, used_bytes))
 
     def close(self) -> None:
         """Finish, and remove a file that was not used."""
-        self.join()
+        self._join()
+        self._cut_sealed()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
         self.path.unlink(missing_ok=True)
 
-    def _start(self, work: Callable[[], None]) -> None:
-        self._thread = Thread(target=work, name="log-segments", daemon=True)
-        self._thread.start()
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
-    def _make(self) -> None:
+    def _work(self) -> None:
+        self._cut_sealed()
         try:
             self._reached("rotate_prepare")
             self._fd = make_zeroed(self.path, self._size)
         except OSError:
             self._fd = -1  # no room now; the rotation tries again and tells the writer
 
-    def _cut(self, path: Path, used_bytes: int) -> None:
-        try:
-            self._reached("seal")
-            os.truncate(path, used_bytes)
-        except OSError:
-            return  # only disk space: the next start cuts what is left uncut
+    def _cut_sealed(self) -> None:
+        while self._sealed:
+            path, used_bytes = self._sealed.pop()
+            # Only disk space: what is left uncut is cut by the next start.
+            with suppress(OSError):
+                self._reached("seal")
+                os.truncate(path, used_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,26 @@ def test_rotate_gives_a_large_batch_a_large_segment(tmp_path: Path) -> None:
     with closing(open_small(tmp_path, known_seq=77)) as log:
         assert log.head().seq == 77
         assert log.usage().segments == len(segment_files(tmp_path))
+
+
+def test_rotate_finds_the_next_segment_prepared(tmp_path: Path) -> None:
+    """Made in the background each time: a rotation never waits for 64 MiB of zeros to be begun."""
+
+    class Listening:
+        threads: list[str]
+
+        def at(self, point: str) -> None:
+            if point in ("rotate_prepare", "seal"):
+                self.threads.append(threading.current_thread().name)
+
+    faults = Listening()
+    faults.threads = []
+    with closing(open_small(tmp_path, faults=faults)) as log:
+        fill(log, 100)
+        rotations = log.usage().segments - 1
+        assert rotations > 3
+        assert set(faults.threads) == {"log-segments"}
+        assert len(faults.threads) >= 2 * rotations - 1
 
 
 def test_usage_counts_files_and_their_bytes(tmp_path: Path) -> None:
