@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,11 +76,13 @@ def run_shown(command: str, port: int) -> str:
         ["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
-def test_run_loads_the_sample_once_and_keeps_it(tmp_path: Path) -> None:
+def test_run_loads_the_sample_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("STEMEDB_KEYRING", str(tmp_path / "keys.json"))
     with make_run(tmp_path, port) as printed:
         first = claims_count(port)
         assert first >= 150
@@ -99,7 +103,7 @@ def check_block(block: str, port: int) -> None:
         command, _, expected = part.partition("\n")
         output = run_shown(command, port)
         for line in expected.splitlines():
-            pattern = re.escape(line.strip()).replace(r"\.\.\.", ".*")
+            pattern = r"\s+".join(re.escape(word) for word in line.split()).replace(r"\.\.\.", ".*")
             assert re.search(pattern, output), f"{command}\nshows no {line!r}:\n{output}"
 
 
