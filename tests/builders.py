@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stemedb.engine import Checked
-from stemedb.engine.changes import check_claim
+from stemedb.engine.claims import check_claim
 from stemedb.model import (
     Assertion,
     ObjectKind,

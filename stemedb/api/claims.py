@@ -62,7 +62,7 @@ def assert_claim(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert."""
     call.no_parameters()
     engine = service.engine
-    (outcome,) = engine.submit([_check(engine, call.body(_assertion_decoder))])
+    outcome = engine.submit_one(_check(engine, call.body(_assertion_decoder)))
     written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
     return reply(written, 201 if outcome.status == "created" else 200, seq=outcome.position)
 

@@ -5,7 +5,18 @@ after a failed write or sync nothing is acknowledged any more. May use: `log`, `
 know about HTTP, or assume that it is the log's only writer.
 """
 
-from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Checked, Outcome
+from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Change, Outcome
+from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
 
-__all__ = ["CREATED", "ENDORSED", "EXISTS", "Checked", "Engine", "EngineSettings", "Outcome", "open_engine"]
+__all__ = [
+    "CREATED",
+    "ENDORSED",
+    "EXISTS",
+    "Change",
+    "Checked",
+    "Engine",
+    "EngineSettings",
+    "Outcome",
+    "open_engine",
+]

@@ -1,34 +1,34 @@
-"""Deciding a batch in log order: what is new, what is there already, what only adds a signature.
+"""The records of one group commit, and what the changes in it need to know of each other.
 
-The decision is made by the writer, against the state it is about to extend, so that two requests racing
-with the same claim become one record and one `exists`.
+Changes are decided by the writer, against the state they are about to extend, so that two requests racing
+with the same thing become one record and one `exists`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Checked, Outcome
+from stemedb.engine.changes import CREATED, EXISTS, Outcome, Settle
+from stemedb.errors import Gone
 from stemedb.log import Draft
-from stemedb.model import Signature
-from stemedb.model.records import RecordType, encode_assertion, encode_endorsement
+from stemedb.model.records import Body, encode_body, type_of
 from stemedb.store import Snapshot
 
-Settle = Callable[[int], Outcome]
-"""Given the batch's first seq, the outcome of one change."""
 
-
-class _Claim(NamedTuple):
+class MetClaim:
     """A claim that a change of this batch met: in the view (`seq`) or earlier in the batch (`draft`)."""
 
-    seq: int | None
-    draft: int | None
-    signers: set[bytes]
+    __slots__ = ("draft", "seq", "signers")
+
+    def __init__(self, seq: int | None, draft: int, signers: set[bytes]) -> None:
+        """Note where it is, and who signed it so far."""
+        self.seq = seq
+        self.draft = draft
+        self.signers = signers
 
     def position(self, first_seq: int) -> int:
         """Return the claim's seq, once the batch's first seq is known."""
-        return self.seq if self.seq is not None else first_seq + (self.draft or 0)
+        return first_seq + self.draft if self.seq is None else self.seq
 
 
 class Batch:
@@ -36,48 +36,70 @@ class Batch:
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Start from the state that the batch will extend."""
-        self._snapshot = snapshot
-        self._applied_seq = snapshot.state.applied_seq
-        self._met: dict[bytes, _Claim] = {}
+        self.snapshot = snapshot
+        self.applied_seq = snapshot.state.applied_seq
         self.drafts: list[Draft] = []
+        self.claims: dict[bytes, MetClaim] = {}
+        self.judged: set[bytes] = set()
+        self._known: dict[bytes, int] = {}
 
-    def add(self, change: Checked) -> Settle:
-        """Decide one change; return how to tell its outcome once the batch has its place in the log."""
-        claim = self._met.get(change.id) or self._find(change.id)
-        if claim is None:
-            return self._create(change)
-        self._met[change.id] = claim
-        fresh = tuple(each for each in change.signatures if each.agent_id not in claim.signers)
-        if fresh:
-            return self._endorse(change, claim, fresh)
+    def add(self, draft: Draft) -> int:
+        """Take a record; return its place in the batch."""
+        self.drafts.append(draft)
+        return len(self.drafts) - 1
 
-        # What makes it exist may stand earlier in this very batch: a reader must not look before that.
+    def add_body(self, body: Body) -> int:
+        """Take a record by its body; return its place in the batch."""
+        return self.add(Draft(type_of(body), encode_body(body)))
+
+    def create(self, content_id: bytes, body: Body) -> Settle:
+        """Take the record of a thing with an id of its own, unless the thing is known already."""
+        seq = self.snapshot.known_seq(content_id)
+        if seq is not None:
+            return self.exists(content_id, lambda _: seq)
+        place = self._known.get(content_id)
+        if place is not None:
+            return self.exists(content_id, lambda first_seq: first_seq + place)
+        self._known[content_id] = index = self.add_body(body)
+        return self.created(content_id, index)
+
+    def created(self, content_id: bytes, index: int) -> Settle:
+        """Settle a change whose record has this place in the batch."""
+        return lambda first_seq: Outcome(content_id, first_seq + index, CREATED, first_seq + index)
+
+    def exists(self, content_id: bytes, seq_of: Callable[[int], int]) -> Settle:
+        """Settle a change that was there already; `seq_of` gives its seq from the batch's first one.
+
+        What makes it exist may stand earlier in this very batch: a reader must not look before that.
+        """
         drafts_before = len(self.drafts)
 
-        def exists(first_seq: int) -> Outcome:
-            position = first_seq + drafts_before - 1 if drafts_before else self._applied_seq
-            return Outcome(change.id, claim.position(first_seq), EXISTS, position)
+        def settle(first_seq: int) -> Outcome:
+            position = first_seq + drafts_before - 1 if drafts_before else self.applied_seq
+            return Outcome(content_id, seq_of(first_seq), EXISTS, position)
 
-        return exists
+        return settle
 
-    def _find(self, claim_id: bytes) -> _Claim | None:
-        found = self._snapshot.claim(claim_id)
-        if found is None:
+    def met(self, claim_id: bytes) -> MetClaim | None:
+        """Return the claim with this id, of the view or of this batch; raises `Gone` for an erased one."""
+        claim = self.claims.get(claim_id)
+        if claim is None:
+            claim = self._find(claim_id)
+            if claim is not None:
+                self.claims[claim_id] = claim
+        return claim
+
+    def require_not_erased(self, content_id: bytes) -> None:
+        """Raise `Gone` for an id that was erased."""
+        seq = self.snapshot.erased_at(content_id)
+        if seq is not None:
+            raise Gone(f"{content_id.hex()} was erased at seq {seq}")
+
+    def _find(self, claim_id: bytes) -> MetClaim | None:
+        row = self.snapshot.claim(claim_id)
+        if row is None:
+            self.require_not_erased(claim_id)
             return None
-        signers = {signature.agent_id for signature in found.signatures}
-        signers.update(signature.agent_id for signature, _ in self._snapshot.endorsements(found))
-        return _Claim(found.seq, None, signers)
-
-    def _create(self, change: Checked) -> Settle:
-        index = self._append(RecordType.ASSERTION, encode_assertion(change.canonical, change.signatures))
-        self._met[change.id] = _Claim(None, index, {each.agent_id for each in change.signatures})
-        return lambda first_seq: Outcome(change.id, first_seq + index, CREATED, first_seq + index)
-
-    def _endorse(self, change: Checked, claim: _Claim, fresh: tuple[Signature, ...]) -> Settle:
-        index = self._append(RecordType.ENDORSEMENT, encode_endorsement(change.id, fresh))
-        claim.signers.update(each.agent_id for each in fresh)
-        return lambda first_seq: Outcome(change.id, claim.position(first_seq), ENDORSED, first_seq + index)
-
-    def _append(self, kind: RecordType, body: bytes) -> int:
-        self.drafts.append(Draft(kind, body))
-        return len(self.drafts) - 1
+        signers = {signature.agent_id for signature in row.signatures}
+        signers.update(signature.agent_id for signature, _ in self.snapshot.endorsements(row))
+        return MetClaim(row.seq, 0, signers)

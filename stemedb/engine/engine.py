@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stemedb import limits
-from stemedb.engine.changes import Checked, Outcome, check_claim
+from stemedb.engine.changes import Change, Outcome
+from stemedb.engine.claims import Checked, check_claim
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
-from stemedb.engine.writer import Writer
-from stemedb.errors import BadSettings
+from stemedb.engine.writer import Result, Writer
+from stemedb.errors import BadSettings, StemedbError
 from stemedb.log import FolderLock, LocalLog, Log, open_log
 from stemedb.model import SignedAssertion
 from stemedb.store import View
@@ -65,8 +66,15 @@ class Engine:
         """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
         return check_claim(signed, given_id, unsigned_allowed=self._unsigned_allowed)
 
-    def submit(self, changes: Sequence[Checked]) -> list[Outcome]:
-        """Make `changes` durable and visible, then tell what became of each, in order.
+    def submit_one(self, change: Change) -> Outcome:
+        """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""
+        (result,) = self.submit([change])
+        if isinstance(result, StemedbError):
+            raise result
+        return result
+
+    def submit(self, changes: Sequence[Change]) -> list[Result]:
+        """Make `changes` durable and visible, then tell what became of each, or why not, in order.
 
         Raises:
             Unavailable: no room, queue full, or draining; nothing of it was written.

@@ -11,25 +11,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from stemedb import limits
-from stemedb.engine.batch import Batch, Settle
-from stemedb.engine.changes import Checked, Outcome
-from stemedb.errors import StemedbError, StorageFailed, Unavailable
+from stemedb.engine.batch import Batch
+from stemedb.engine.changes import Change, Outcome, Settle
+from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unavailable
 from stemedb.log import Log, Record
 from stemedb.store import View
 from stemedb.telemetry import Telemetry
 
 Result = Outcome | StemedbError
+"""What became of one change, or why the state did not allow it."""
 
 
 class _Ticket:
     """Changes of one caller, which waits for `done`."""
 
-    __slots__ = ("changes", "done", "error", "results")
+    __slots__ = ("changes", "done", "error", "results", "size_bytes", "solo")
 
-    def __init__(self, changes: Sequence[Checked]) -> None:
+    def __init__(self, changes: Sequence[Change]) -> None:
         self.changes = changes
+        self.solo = any(change.solo for change in changes)
+        self.size_bytes = sum(change.size_bytes for change in changes)
         self.done = threading.Event()
-        self.results: list[Outcome] = []
+        self.results: list[Result] = []
         self.error: StemedbError | None = None
 
 
@@ -56,8 +59,8 @@ class Writer:
         """How many changes wait now."""
         return self._queued
 
-    def submit(self, changes: Sequence[Checked]) -> list[Outcome]:
-        """Wait until all `changes` are durable and visible; return their outcomes in order.
+    def submit(self, changes: Sequence[Change]) -> list[Result]:
+        """Wait until all `changes` are durable and visible; return their outcomes, or refusals, in order.
 
         Raises:
             Unavailable: the queue is full, the writer is closing, or there is no room on the disk just now.
@@ -100,9 +103,9 @@ class Writer:
             while self._tickets:
                 ticket = self._tickets[0]
                 changes_count += len(ticket.changes)
-                batch_bytes += sum(_size_bytes(change) for change in ticket.changes)
+                batch_bytes += ticket.size_bytes
                 over = changes_count > limits.BATCH_CHANGES_MAX or batch_bytes > limits.BATCH_BYTES_MAX
-                if taken and over:
+                if taken and (over or ticket.solo or taken[-1].solo):
                     break
                 taken.append(self._tickets.popleft())
                 self._queued -= len(ticket.changes)
@@ -118,10 +121,9 @@ class Writer:
             self._fail(error)
 
     def _commit(self, tickets: Sequence[_Ticket]) -> None:
-        settles: list[list[Settle]] = []
         with self._view.snapshot() as snapshot:
             batch = Batch(snapshot)
-            settles.extend([batch.add(change) for change in ticket.changes] for ticket in tickets)
+            decided = [[_decide(change, batch) for change in ticket.changes] for ticket in tickets]
         first_seq = 0
         if batch.drafts:
             position = self._log.append(batch.drafts)
@@ -132,8 +134,10 @@ class Writer:
             ]
             with self._telemetry.operation_duration.labels("fold").time():
                 self._view.fold(self._log.log_id, records)
-        for ticket, ticket_settles in zip(tickets, settles, strict=True):
-            ticket.results = [settle(first_seq) for settle in ticket_settles]
+        for ticket, settles in zip(tickets, decided, strict=True):
+            ticket.results = [
+                settle if isinstance(settle, StemedbError) else settle(first_seq) for settle in settles
+            ]
             ticket.done.set()
 
     def _fail(self, error: Exception) -> None:
@@ -153,5 +157,11 @@ def _refuse(tickets: Sequence[_Ticket], error: StemedbError) -> None:
         ticket.done.set()
 
 
-def _size_bytes(change: Checked) -> int:
-    return len(change.canonical) + 128 * len(change.signatures) + 64
+def _decide(change: Change, batch: Batch) -> Settle | StemedbError:
+    """Let a change decide itself; a refusal is its own affair, corrupt data everybody's."""
+    try:
+        return change.decide(batch)
+    except Corrupt:
+        raise
+    except StemedbError as refusal:
+        return refusal

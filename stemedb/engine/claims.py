@@ -1,0 +1,120 @@
+"""Writing claims: verified outside the writer, decided inside it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stemedb.engine.batch import Batch, MetClaim
+from stemedb.engine.changes import ENDORSED, Outcome, Settle
+from stemedb.engine.judging import judge_claim
+from stemedb.errors import Conflict, Invalid, NotFound, Unprocessable
+from stemedb.log import Draft
+from stemedb.model import (
+    Assertion,
+    Signature,
+    SignedAssertion,
+    assertion_id,
+    canonical_bytes,
+    verify_signature,
+)
+from stemedb.model.records import EndorsementRecord, RecordType, encode_assertion
+
+_SIGNATURE_BYTES = 128
+
+
+class Checked(NamedTuple):
+    """A claim whose bytes, id and signatures are right; what is left depends on the state.
+
+    `supersedes`: its parent must exist with the same subject and predicate.
+    """
+
+    assertion: Assertion
+    canonical: bytes
+    id: bytes
+    signatures: tuple[Signature, ...]
+    supersedes: bool = False
+    by_admin: bool = False
+
+    @property
+    def solo(self) -> bool:
+        """Claims share batches."""
+        return False
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much it adds to a batch."""
+        return len(self.canonical) + _SIGNATURE_BYTES * (len(self.signatures) + 1)
+
+    def decide(self, batch: Batch) -> Settle:
+        """Create the claim, add the signatures that are new, or find that it exists.
+
+        Raises:
+            Gone: it was erased.
+            NotFound, Conflict: the claim it supersedes is unknown, or about something else.
+        """
+        claim = batch.met(self.id)
+        if claim is None:
+            if self.supersedes:
+                _require_parent(batch, self.assertion)
+            return self._create(batch)
+        fresh = tuple(each for each in self.signatures if each.agent_id not in claim.signers)
+        return self._endorse(batch, claim, fresh) if fresh else batch.exists(self.id, claim.position)
+
+    def _create(self, batch: Batch) -> Settle:
+        body = encode_assertion(self.canonical, self.signatures, by_admin=self.by_admin)
+        index = batch.add(Draft(RecordType.ASSERTION, body))
+        signers = {each.agent_id for each in self.signatures}
+        batch.claims[self.id] = MetClaim(None, index, signers)
+        judge_claim(batch, self.assertion, self.id, signers)
+        return batch.created(self.id, index)
+
+    def _endorse(self, batch: Batch, claim: MetClaim, fresh: tuple[Signature, ...]) -> Settle:
+        index = batch.add_body(EndorsementRecord(self.id, fresh))
+        agents = {each.agent_id for each in fresh}
+        claim.signers.update(agents)
+        judge_claim(batch, self.assertion, self.id, agents)
+        return lambda first_seq: Outcome(self.id, claim.position(first_seq), ENDORSED, first_seq + index)
+
+
+def check_claim(signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool) -> Checked:
+    """Encode, hash and verify a claim. Releases the GIL for most of its time.
+
+    Of several signatures of one agent the first stands.
+
+    Raises:
+        Invalid: there is no signature and unsigned claims are not allowed.
+        Unprocessable: `given_id` is not the content's id, or a signature does not verify.
+    """
+    if not signed.signatures and not unsigned_allowed:
+        raise Invalid(
+            "/signatures: at least one signature is required",
+            code="signature_required",
+            hint="Sign the id with an agent's key; /v1/assert/prepare says what to sign.",
+        )
+    canonical = canonical_bytes(signed.assertion)
+    claim_id = assertion_id(canonical)
+    if given_id is not None and given_id != claim_id:
+        raise Unprocessable(
+            f"hash {given_id.hex()} is not this content's: that is {claim_id.hex()}", code="hash_mismatch"
+        )
+    for index, signature in enumerate(signed.signatures):
+        if not verify_signature(claim_id, signature):
+            raise Unprocessable(
+                f"/signatures/{index}: the signature of {signature.agent_id.hex()} does not verify",
+                code="bad_signature",
+            )
+    by_agent = {signature.agent_id: signature for signature in reversed(signed.signatures)}
+    first_ones = tuple(each for each in signed.signatures if by_agent[each.agent_id] is each)
+    return Checked(signed.assertion, canonical, claim_id, first_ones)
+
+
+def _require_parent(batch: Batch, assertion: Assertion) -> None:
+    """Raise unless the claim's parent is there and about the same subject and predicate."""
+    if assertion.parent_hash is None:
+        raise Invalid("/parent_hash: is required to supersede a claim", code="validation")
+    batch.require_not_erased(assertion.parent_hash)
+    parent = batch.snapshot.claim(assertion.parent_hash)
+    if parent is None:
+        raise NotFound(f"there is no claim {assertion.parent_hash.hex()} to supersede", code="unknown_claim")
+    if (parent.assertion.subject, parent.assertion.predicate) != (assertion.subject, assertion.predicate):
+        raise Conflict("the superseded claim has another subject or predicate", code="other_question")
