@@ -177,7 +177,7 @@ def admit(name: str, public_key: str) -> None:
     """Make the account that deploys: a key, and sudo without a password, as cloud images have it."""
     script = f"""
         set -e
-        useradd --create-home --shell /bin/bash {USER}
+        id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {USER}  # a baked root has it
         install -d -m 700 -o {USER} -g {USER} /home/{USER}/.ssh
         cat > /home/{USER}/.ssh/authorized_keys
         chown {USER}: /home/{USER}/.ssh/authorized_keys
