@@ -125,3 +125,10 @@ CLOSE_TIMEOUT_S: Final = 1.5  # for log and view to be closed after the drain
 # -- telemetry --
 LATENCY_WINDOW_S: Final = 300.0
 LATENCY_SAMPLES_MAX: Final = 10_000
+
+# -- looking after a host --
+VIEW_START_CHECK_BYTES_MAX: Final = 32 * MIB  # a view up to this is checked at each start: a quarter second
+SYNC_PROBES: Final = 100  # writes and syncs by which doctor measures the disk
+SYNC_PROBE_BYTES: Final = 4 * KIB  # of each
+CLOCK_APART_S_MAX: Final = 60  # between the clock and the log's last record
+HEAD_BYTES_MAX: Final = 4 * KIB  # of a kept head

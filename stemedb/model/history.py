@@ -1,4 +1,4 @@
-"""The head of a log as its server vouches for it: signed, so that it can be kept and held against the log later."""
+"""The head of a log as its server vouches for it: signed, to be kept and held against the log later."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class SignedHead(msgspec.Struct, frozen=True):
 
 
 class ProofPage(msgspec.Struct, frozen=True):
-    """GET /v1/log/proof: the hashes (hex) of the records from `first_seq` on; at most 10,000.
+    r"""GET /v1/log/proof: the hashes (hex) of the records from `first_seq` on; at most 10,000.
 
     The chain value after a record is BLAKE3(chain value before + its hash); before record 1 it is
-    BLAKE3(`stemedb:log:v1\\n` + log id).
+    BLAKE3(`stemedb:log:v1\n` + log id).
     """
 
     log_id: str
@@ -63,4 +63,6 @@ def verify_head(head: SignedHead) -> None:
     except (ValueError, struct.error) as error:
         raise Invalid(f"this is no head of a log: {error}", code="bad_head") from None
     if not verify_detached(message, signature, key):
-        raise Invalid("the head's signature does not verify: it was changed after it was signed", code="bad_head")
+        raise Invalid(
+            "the head's signature does not verify: it was changed after it was signed", code="bad_head"
+        )
