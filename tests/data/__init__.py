@@ -1,0 +1,1 @@
+"""Real conflicting claims with known truths, where that data is at hand."""
