@@ -40,20 +40,18 @@ class MayUse(Contract):
         package = str(self.session_options["root_packages"][0])
         rooms = table(lines(self.rooms))
         owners = table(lines(self.libraries))
-        beside, entry = set(lines(self.beside)), set(lines(self.entry))
-        known = set(rooms) | beside | entry
+        beside = table(lines(self.beside))
+        single = beside | table(lines(self.entry))
         broken = [
             f"{name} has no line in the table"
             for child in sorted(graph.find_children(package))
-            if (name := child.split(".")[1]) not in known
+            if (name := child.split(".")[1]) not in rooms | single
         ]
 
         def allowed(room: str, target: str) -> bool:
             if room == target or (room in rooms and (EVERYTHING in rooms[room] or target in beside)):
                 return True
-            if room in entry:
-                return target in beside
-            return room in rooms and target in rooms[room]
+            return target in (rooms | single).get(room, ())
 
         for importer in sorted(m for m in graph.modules if m.startswith(f"{package}.")):
             room = importer.split(".")[1]
