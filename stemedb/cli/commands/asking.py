@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from stemedb.model.replies import ClaimOut, LensReply
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
+ID_DIGITS_SHOWN = 8
 STAGES = ("proposed", "under_review", "approved", "deprecated", "rejected", "any")
 CLAIM_COLUMNS = ("predicate", "value", "confidence", "now", "claimed", "source class", "signed by", "id")
 
@@ -133,7 +135,9 @@ def _print_all(client: Client, subject: str, predicate: str, filters: Filters, *
 
 
 def _claim_row(claim: ClaimOut) -> tuple[str, ...]:
-    signers = [each.agent_id[:12] for each in claim.signatures]
+    # Ids whole for programs; for eyes the first digits tell them apart.
+    shown = ID_DIGITS_SHOWN if sys.stdout.isatty() else None
+    signers = [each.agent_id[:shown] for each in claim.signatures]
     more = f" +{len(signers) - 1}" if len(signers) > 1 else ""
     return (
         safe(claim.predicate),
@@ -143,7 +147,7 @@ def _claim_row(claim: ClaimOut) -> tuple[str, ...]:
         shown_time(claim.timestamp),
         safe(claim.source_class) + "".join(f" [{short(warning)}]" for warning in claim.warnings),
         (signers[0] + more) if signers else "nobody",
-        claim.hash[:12],
+        claim.hash[:shown],
     )
 
 
@@ -159,7 +163,7 @@ def _print_resolution(answer: LensReply, *, as_json: bool) -> None:
     note(
         f"by {answer.lens} of {answer.candidates_count} claims: resolution confidence "
         f"{answer.resolution_confidence:.2f}, conflict {answer.conflict_score:.2f}; {winner.source_class}, "
-        f"claimed {shown_time(winner.timestamp)}, id {winner.hash[:12]}"
+        f"claimed {shown_time(winner.timestamp)}, id {winner.hash}"
     )
 
 
