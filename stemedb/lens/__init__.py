@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from stemedb.lens import authority, confidence, consensus, recency
+from stemedb.lens import (
+    authority,
+    confidence,
+    consensus,
+    epoch_aware,
+    recency,
+    trust_aware_authority,
+    vote_aware_consensus,
+)
 from stemedb.lens.candidate import Candidate, Contribution, Resolution
 
 Lens = Callable[[Sequence[Candidate]], Resolution]
@@ -18,6 +26,9 @@ LENSES: Mapping[str, Lens] = {
     "confidence": confidence.resolve,
     "consensus": consensus.resolve,
     "authority": authority.resolve,
+    "vote_aware_consensus": vote_aware_consensus.resolve,
+    "trust_aware_authority": trust_aware_authority.resolve,
+    "epoch_aware": epoch_aware.resolve,
 }
 
 __all__ = ["LENSES", "Candidate", "Contribution", "Lens", "Resolution"]

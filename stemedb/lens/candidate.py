@@ -19,7 +19,8 @@ class Candidate(msgspec.Struct, frozen=True):
     """A claim as a lens sees it, enriched with all that the lens may need.
 
     `confidence` is the effective one, or the raw one where the question asked for `decay=false`; `votes`
-    is the sum of its live votes; `trust` the mean trust of its signers, 0..1.
+    is the sum of its live votes; `trust` the mean trust of its signers, 0..1; `superseded`: its epoch was
+    replaced or retracted.
     """
 
     id: bytes
@@ -30,6 +31,7 @@ class Candidate(msgspec.Struct, frozen=True):
     signers: tuple[bytes, ...] = ()
     votes: float = 0.0
     trust: float = NEUTRAL_TRUST
+    superseded: bool = False
 
     @property
     def value_key(self) -> ValueKey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from stemedb.lens.candidate import Candidate, Contribution, Resolution, tie_key
 from stemedb.lens.conflict import conflict_score
@@ -15,8 +16,9 @@ def pick_highest(
     score: Callable[[Candidate], float],
     *,
     considered: Sequence[Candidate] | None = None,
+    confidence: Callable[[Candidate], float] = attrgetter("confidence"),
 ) -> Resolution:
-    """Let the candidate with the highest `score` win; its confidence is the resolution's.
+    """Let the candidate with the highest `score` win; its `confidence` is the resolution's.
 
     `considered` narrows who may win; the count and the conflict are over all `candidates`.
     """
@@ -28,7 +30,7 @@ def pick_highest(
     return Resolution(
         winner,
         len(candidates),
-        winner.confidence,
+        confidence(winner),
         conflict_score(candidates),
         (Contribution(winner.id, 1.0),),
     )
