@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import bottle
 import msgspec
+from prometheus_client import Counter
 
-from stemedb.api import bulk, claims, openapi, operations, problem, reading
+from stemedb.api import bulk, claims, history, openapi, operations, problem, reading
 from stemedb.api.call import JSON, Call, refusal
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -24,7 +25,7 @@ _UNROUTED: Final = "none"  # the endpoint of requests that no route takes, in me
 
 def all_routes() -> tuple[Route, ...]:
     """Return every route of the service, the description's own included."""
-    described = [*claims.ROUTES, *bulk.ROUTES, *reading.ROUTES, *operations.ROUTES]
+    described = [*claims.ROUTES, *bulk.ROUTES, *reading.ROUTES, *history.ROUTES, *operations.ROUTES]
     document: list[bytes] = []
 
     def description(_service: Service, call: Call) -> bottle.HTTPResponse:
@@ -46,6 +47,7 @@ class Application:
     def __init__(self, service: Service) -> None:
         """Build the routes; nothing is shared with another instance."""
         self._service = service
+        self._counters: dict[tuple[str, str, int], Counter] = {}
         self._bottle = bottle.Bottle(catchall=False)
         self._bottle.default_error_handler = self._routing_error
         for route in all_routes():
@@ -123,6 +125,15 @@ class Application:
             response.set_header("Allow", allowed)
         return response
 
+    def _counter(self, endpoint: str, method: str, status: int) -> Counter:
+        """Return the metric's child; kept, because finding it costs more than counting."""
+        key = (endpoint, method, status)
+        child = self._counters.get(key)
+        if child is None:
+            child = self._service.telemetry.http_requests.labels(endpoint, method, str(status))
+            self._counters[key] = child
+        return child
+
     def _note(self, environ: Environ, sent: dict[str, Any], began: float) -> None:
         """Count and log an answered request."""
         route: Route | None = environ.get("stemedb.route")
@@ -130,7 +141,7 @@ class Application:
         endpoint = route.path if route else _UNROUTED
         method = environ["REQUEST_METHOD"] if route else _UNROUTED
         status: int = sent["status"]
-        self._service.telemetry.http_requests.labels(endpoint, method, str(status)).inc()
+        self._counter(endpoint, method, status).inc()
         log = self._service.log
         write = log.debug if route and route.quiet and status < 400 else log.info  # noqa: PLR2004
         write(

@@ -19,7 +19,7 @@ from stemedb.api import systemd
 from stemedb.api.app import Application
 from stemedb.api.server import Server
 from stemedb.api.service import Service, State
-from stemedb.errors import StemedbError, StorageFailed
+from stemedb.errors import Corrupt, StemedbError, StorageFailed
 
 if TYPE_CHECKING:
     import structlog
@@ -145,7 +145,8 @@ class Process:
 
     def _watch(self, engine: Engine) -> None:
         engine.failed.wait()
-        self._break(StorageFailed(f"storage failed: {engine.failure}"))
+        failure = engine.failure
+        self._break(failure if isinstance(failure, Corrupt) else StorageFailed(f"storage failed: {failure}"))
 
     def _break(self, error: StemedbError) -> None:
         self._broken = self._broken or error

@@ -14,6 +14,7 @@ from stemedb.api.process import Process, flush
 from stemedb.engine import EngineSettings, open_engine
 from stemedb.errors import BadSettings, Corrupt, Locked, StemedbError, StorageFailed
 from stemedb.settings import Settings, read_settings
+from stemedb.store import crash
 from stemedb.telemetry import Telemetry, make_logger
 
 EXIT_STATUS: Final[dict[type[StemedbError], int]] = {
@@ -76,6 +77,8 @@ def _serve(settings: Settings) -> None:
     listener = adopted or systemd.bind(host, port)
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)
+    settings.db_dir.mkdir(parents=True, exist_ok=True)
+    crash.arm(settings.db_dir)
     telemetry = Telemetry()
     engine_settings = EngineSettings(
         wal_dir=settings.wal_dir,

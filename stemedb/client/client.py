@@ -15,6 +15,7 @@ from stemedb.client.signing import encode
 from stemedb.client.transport import Reply, Request, Transport
 from stemedb.client.verify import verify_claim
 from stemedb.errors import Invalid, StemedbError, Unavailable, Unprocessable
+from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import (
     ClaimOut,
     HealthReply,
@@ -194,6 +195,16 @@ class Client:
         )
         self._check([each.newest for each in answer.claims])
         return answer
+
+    def log_head(self) -> SignedHead:
+        """Return the head of the server's log, signed by its key; worth keeping for a later audit."""
+        return self._read(Request("GET", "/v1/log/head"), SignedHead)
+
+    def log_hashes(self, first_seq: int, last_seq: int) -> list[bytes]:
+        """Return the hashes of these records, at most 10,000."""
+        params = (("from", str(first_seq)), ("to", str(last_seq)))
+        page = self._read(Request("GET", "/v1/log/proof", params), ProofPage)
+        return [bytes.fromhex(each) for each in page.hashes]
 
     def health(self) -> HealthReply:
         """Return the server's health at once; starting and draining are answers here, not errors."""

@@ -8,11 +8,13 @@ know about HTTP, or assume that it is the log's only writer.
 from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Change, Outcome
 from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
+from stemedb.engine.writer import FAULT_POINTS
 
 __all__ = [
     "CREATED",
     "ENDORSED",
     "EXISTS",
+    "FAULT_POINTS",
     "Change",
     "Checked",
     "Engine",

@@ -14,13 +14,17 @@ from stemedb import limits
 from stemedb.engine.changes import Change, Outcome
 from stemedb.engine.claims import Checked, check_claim
 from stemedb.engine.disk import DiskFloor
+from stemedb.engine.history import proof_page, signed_head
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
 from stemedb.engine.writer import Result, Writer
 from stemedb.errors import BadSettings, StemedbError
 from stemedb.log import FolderLock, LocalLog, Log, open_log
-from stemedb.model import SignedAssertion
+from stemedb.log.files import Faults
+from stemedb.model import SignedAssertion, Signer
+from stemedb.model.history import ProofPage, SignedHead
 from stemedb.store import View
+from stemedb.store.crash import check_before_opening
 from stemedb.telemetry import Telemetry
 
 
@@ -36,11 +40,13 @@ class EngineSettings(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What belongs to one engine: the log, the view of it, and the locks of their folders."""
+    """What belongs to one engine: the log, the view of it, the locks of their folders, the server's key."""
 
     log: LocalLog
     view: View
     locks: Sequence[FolderLock]
+    key: Signer
+    faults: Faults | None
 
 
 class Engine:
@@ -56,8 +62,9 @@ class Engine:
         self.failure: Exception | None = None
         self._unsigned_allowed = settings.unsafe_skip_signatures
         self._locks = opened.locks
+        self._key = opened.key
         self._disk = DiskFloor((settings.wal_dir, settings.db_dir), settings.disk_floor_mb)
-        self._writer = Writer(self.log, self.view, telemetry, self.fail)
+        self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
         telemetry.count_assertions(lambda: self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
         telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
@@ -82,6 +89,14 @@ class Engine:
         """
         self._disk.require()
         return self._writer.submit(changes)
+
+    def signed_head(self) -> SignedHead:
+        """Return the log's head, signed by the server's own key."""
+        return signed_head(self.log, self._key)
+
+    def proof_page(self, first_seq: int, last_seq: int) -> ProofPage:
+        """Return the hashes of these records, each read and checked again; raises `Invalid` or `Corrupt`."""
+        return proof_page(self.log, first_seq, last_seq)
 
     @property
     def unsigned_allowed(self) -> bool:
@@ -125,8 +140,11 @@ def open_engine(
     *,
     telemetry: Telemetry | None = None,
     progress: Progress = lambda _text: None,
+    faults: Faults | None = None,
 ) -> Engine:
     """Lock the folders, recover the log, bring the view up to it, and start the writer.
+
+    `faults` is the tests' hook into the steps of the write path, those of the log and `FAULT_POINTS`.
 
     Raises:
         Locked: another process holds a folder.
@@ -136,14 +154,20 @@ def open_engine(
     telemetry = telemetry or Telemetry()
     started_at = time.perf_counter()
     with ExitStack() as undo:
-        opened = _open(settings, telemetry, progress, undo)
+        opened = _open(settings, telemetry, progress, faults, undo)
         catch_up(opened.log, opened.view, progress)
         undo.pop_all()
     telemetry.recovery_duration.set(time.perf_counter() - started_at)
     return Engine(settings, opened, telemetry)
 
 
-def _open(settings: EngineSettings, telemetry: Telemetry, progress: Progress, undo: ExitStack) -> Opened:
+def _open(
+    settings: EngineSettings,
+    telemetry: Telemetry,
+    progress: Progress,
+    faults: Faults | None,
+    undo: ExitStack,
+) -> Opened:
     """Open locks, view and log in this order; `undo` closes them again if a later step fails."""
     locks = []
     for folder in dict.fromkeys((settings.wal_dir, settings.db_dir)):
@@ -151,6 +175,7 @@ def _open(settings: EngineSettings, telemetry: Telemetry, progress: Progress, un
         locks.append(FolderLock(folder))
         undo.callback(locks[-1].close)
     key = load_server_key(settings.key_dir)
+    check_before_opening(settings.db_dir, progress)
     view = View(settings.db_dir)
     undo.callback(view.close)
 
@@ -167,9 +192,10 @@ def _open(settings: EngineSettings, telemetry: Telemetry, progress: Progress, un
         lock=locks[0],
         progress=lambda done, total: progress(f"checking the log: {done} of {total} bytes"),
         on_batch=on_batch,
+        faults=faults,
     )
     undo.callback(log.close)
-    return Opened(log, view, locks)
+    return Opened(log, view, locks, key, faults)
 
 
 def _make_folder(folder: Path) -> None:

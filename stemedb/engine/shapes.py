@@ -4,6 +4,7 @@ Those rooms see only the engine and the questions; this list is all of the model
 """
 
 from stemedb.model.canonical import assertion_id, canonical_bytes
+from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import (
     ClaimOut,
     HealthReply,
@@ -23,7 +24,9 @@ __all__ = [
     "LensReply",
     "PrepareIn",
     "PrepareReply",
+    "ProofPage",
     "QueryReply",
+    "SignedHead",
     "SkepticReply",
     "WriteReply",
     "assertion_from_wire",

@@ -9,14 +9,20 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from stemedb import limits
 from stemedb.engine.batch import Batch
 from stemedb.engine.changes import Change, Outcome, Settle
+from stemedb.engine.replay import catch_up
 from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unavailable
 from stemedb.log import Log, Record
+from stemedb.log.files import Faults
 from stemedb.store import View
 from stemedb.telemetry import Telemetry
+
+FAULT_POINTS: Final = ("before_fold", "before_reply")
+"""Steps at which a fault hook is called, beside those of the log."""
 
 Result = Outcome | StemedbError
 """What became of one change, or why the state did not allow it."""
@@ -40,13 +46,19 @@ class Writer:
     """Owns the only thread that appends to the log and folds into the view."""
 
     def __init__(
-        self, log: Log, view: View, telemetry: Telemetry, on_failure: Callable[[Exception], None]
+        self,
+        log: Log,
+        view: View,
+        telemetry: Telemetry,
+        on_failure: Callable[[Exception], None],
+        faults: Faults | None = None,
     ) -> None:
         """Start the thread; `on_failure` is told once when storage fails, and nothing is accepted after."""
         self._log = log
         self._view = view
         self._telemetry = telemetry
         self._on_failure = on_failure
+        self._faults = faults
         self._tickets: deque[_Ticket] = deque()
         self._queued = 0
         self._closed = False
@@ -121,6 +133,9 @@ class Writer:
             self._fail(error)
 
     def _commit(self, tickets: Sequence[_Ticket]) -> None:
+        if self._view.applied_seq < self._log.head().seq:
+            # The last fold found no room. What it left is durable, and part of the state to decide against.
+            catch_up(self._log, self._view, lambda _text: None)
         with self._view.snapshot() as snapshot:
             batch = Batch(snapshot)
             decided = [[_decide(change, batch) for change in ticket.changes] for ticket in tickets]
@@ -132,13 +147,19 @@ class Writer:
                 Record(first_seq + index, position.recorded_at + index, draft.type, draft.body)
                 for index, draft in enumerate(batch.drafts)
             ]
+            self._reached("before_fold")
             with self._telemetry.operation_duration.labels("fold").time():
                 self._view.fold(self._log.log_id, records)
+            self._reached("before_reply")
         for ticket, settles in zip(tickets, decided, strict=True):
             ticket.results = [
                 settle if isinstance(settle, StemedbError) else settle(first_seq) for settle in settles
             ]
             ticket.done.set()
+
+    def _reached(self, point: str) -> None:
+        if self._faults is not None:
+            self._faults.at(point)
 
     def _fail(self, error: Exception) -> None:
         """Refuse all that waits and all that comes: after a failed sync nothing may be acknowledged."""

@@ -8,6 +8,7 @@ before LMDB touches it: damage then ends the start as `Corrupt`, with a way out,
 from __future__ import annotations
 
 import faulthandler
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,8 @@ def arm(folder: Path) -> None:
     For the whole process, for as long as it lives: to be called by its entry point.
     """
     # Unbuffered, and kept open by the fault handler: there is no time for anything when it is needed.
-    faulthandler.enable((folder / NOTE_NAME).open("ab", buffering=0))
+    fd = os.open(folder / NOTE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    faulthandler.enable(fd)
 
 
 def check_before_opening(folder: Path, progress: Callable[[str], None]) -> None:

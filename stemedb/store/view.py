@@ -11,7 +11,7 @@ import lmdb
 from blake3 import blake3
 
 from stemedb import limits
-from stemedb.errors import Corrupt
+from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
 from stemedb.store.fold import FoldRecord, fold_record
 from stemedb.store.rows import ViewState
@@ -61,9 +61,28 @@ class View:
         return self._state.claims_count if self._state else 0
 
     def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
-        """Apply `records`, which follow `applied_seq` without a gap, in one transaction."""
+        """Apply `records`, which follow `applied_seq` without a gap, in one transaction.
+
+        Raises:
+            Unavailable: there was no room; the view is as it was.
+            Corrupt: the view is not what was written.
+        """
         if not records:
             return
+        try:
+            state = self._apply(log_id, records)
+        except (lmdb.DiskError, lmdb.MapFullError) as error:
+            raise Unavailable(
+                f"no room for the view: {error}; what was sent is in the log and will become visible",
+                code="no_space",
+                hint="Free space on this disk, then send it again: nothing is stored twice.",
+                retry_after_s=limits.LOG_NO_SPACE_RETRY_S,
+            ) from error
+        with self._folded:
+            self._state = state
+            self._folded.notify_all()
+
+    def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
         added = 0
         with self._env.begin(write=True) as txn:
             for record in records:
@@ -71,9 +90,7 @@ class View:
             last = records[-1]
             state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
             self._tables.meta.put(txn, keys.STATE, state)
-        with self._folded:
-            self._state = state
-            self._folded.notify_all()
+        return state
 
     def wait_for(self, seq: int, timeout_s: float) -> bool:
         """Wait until the view holds `seq`, at most `timeout_s`; say whether it does."""

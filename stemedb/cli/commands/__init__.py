@@ -4,8 +4,10 @@ from stemedb.cli.commands.asking import query, skeptic
 from stemedb.cli.commands.asserting import assert_
 from stemedb.cli.commands.completion import completion
 from stemedb.cli.commands.config import config
+from stemedb.cli.commands.doctor import doctor
 from stemedb.cli.commands.importing import import_
 from stemedb.cli.commands.keygen import keygen
+from stemedb.cli.commands.log import log
 from stemedb.cli.commands.sample import sample
 from stemedb.cli.commands.status import status
 
@@ -18,5 +20,7 @@ COMMANDS = {
     "status": status,
     "config": config,
     "sample": sample,
+    "log": log,
+    "doctor": doctor,
     "completion": completion,
 }

@@ -1,0 +1,124 @@
+"""`stemedb doctor`: is this host's data well, and what to do where it is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import click
+
+from stemedb import __version__
+from stemedb.cli import profile as profiles
+from stemedb.cli.host import with_data
+from stemedb.cli.output import print_json, short
+from stemedb.cli.session import json_option
+from stemedb.client import Client
+from stemedb.engine import doctor as library
+from stemedb.engine.doctor import NOTE, OK, WARN, Data, Finding
+from stemedb.errors import StemedbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stemedb.settings import Settings
+
+_WAIT_S = 5.0
+_PILOT_CLAIMS = 10_000
+_NEAR = 0.8
+_PILOT_P99_S = 0.5
+_LATENCY = re.compile(rb'^stemedb_query_latency_seconds\{quantile="0\.99"\} (\S+)$', re.MULTILINE)
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_MIGRATE = "Three nodes are for this: docs/operating/durability.md, When to migrate."
+
+
+@click.command(epilog="\b\nExample:\n  stemedb doctor --json")
+@click.option("--quick", is_flag=True, help="Leave out the check of every page of the view.")
+@click.option(
+    "--backup-dir", metavar="DIR", default="/backups", show_default=True, help="Where the backups lie."
+)
+@json_option
+@with_data
+def doctor(*, settings: Settings, quick: bool, backup_dir: str, as_json: bool) -> int:
+    """Examine data folders, disk, log, view, clock and server; say of each finding what to do.
+
+    Changes nothing and may run beside the server. Exit status: 0 all well, 1 warnings, 2 something fails.
+    """
+    data = Data(settings.wal_dir, settings.db_dir, settings.key_dir, settings.disk_floor_mb, Path(backup_dir))
+    findings = [*library.examine(data, deep=not quick), *_server(settings)]
+    status = library.worst(findings)
+    if as_json:
+        print_json(
+            {"status": (OK, WARN, library.FAIL)[status], "findings": [each._asdict() for each in findings]}
+        )
+        return status
+    for each in findings:
+        click.echo(f"{each.level:<5} {each.check:<8} {short(each.detail)}")
+        if each.todo:
+            click.echo(f"{'':<15}-> {each.todo}")
+    return status
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    """Ask the running server, if there is one, and hold the pilot's list against it."""
+    host, port = settings.bind_addr
+    host = _ANY_HOST.get(host, host)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    try:
+        with Client(
+            url, profiles.environment().get("STEMEDB_API_KEY"), timeout_s=_WAIT_S, patience_s=0
+        ) as client:
+            health = client.health()
+    except StemedbError as error:
+        yield Finding("server", NOTE, f"no answer at {url}: {error.detail}", "Start it, if it should run.")
+        claims = None
+    else:
+        claims = health.assertions_count
+        wrong = {name: text for name, text in health.checks.items() if text != OK}
+        detail = f"{health.status} at {url}" + "".join(f"; {name}: {text}" for name, text in wrong.items())
+        todo = "See its journal: journalctl -u stemedb-api." if wrong else ""
+        yield Finding("server", OK if health.status == "healthy" else WARN, detail, todo)
+        same = health.version == __version__
+        detail = f"the server is {health.version}, this command {__version__}"
+        yield Finding(
+            "version", OK if same else WARN, detail, "" if same else "Restart the service after an upgrade."
+        )
+    yield from _when_to_migrate(settings, claims, _p99_s(url))
+
+
+def _p99_s(url: str) -> float | None:
+    """Return the slowest percent's time to answer over the last minutes; None if it is not to be had."""
+    request = Request(f"{url}/metrics")  # noqa: S310 - our own address
+    if key := profiles.environment().get("STEMEDB_API_KEY"):
+        request.add_header("X-API-Key", key)
+    try:
+        with urlopen(request, timeout=_WAIT_S) as reply:  # noqa: S310 - as above
+            found = _LATENCY.search(reply.read())
+    except (URLError, OSError):
+        return None
+    value = float(found[1]) if found else float("nan")
+    return None if value != value else value  # noqa: PLR0124 - nan: nothing was asked lately
+
+
+def _when_to_migrate(settings: Settings, claims: int | None, p99_s: float | None) -> Iterator[Finding]:
+    """Yield the pilot document's list of reasons for three nodes, each with whether it holds."""
+    if claims is None:
+        try:
+            claims = library.claims_count(settings.db_dir)
+        except StemedbError:
+            claims = 0
+    near = claims >= _NEAR * _PILOT_CLAIMS
+    detail = f"{claims} claims, the pilot's bound is {_PILOT_CLAIMS}"
+    yield Finding("migrate", NOTE if near else OK, detail, _MIGRATE if near else "")
+    if p99_s is None:
+        yield Finding("migrate", OK, "no question was asked lately, so there is no p99 to judge")
+    else:
+        slow = p99_s > _PILOT_P99_S
+        detail = f"p99 of the last minutes {p99_s * 1000:.1f} ms, the pilot's bound is 500 ms sustained"
+        yield Finding("migrate", NOTE if slow else OK, detail, _MIGRATE if slow else "")
+    detail = (
+        "only you can say: is a recovery within 5 minutes needed, is the pilot validated, is it compliance?"
+    )
+    yield Finding("migrate", OK, detail)
