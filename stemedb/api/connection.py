@@ -69,6 +69,11 @@ class Request(HTTPRequest):
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
 
+    def send_headers(self) -> None:
+        """Send the reply's head; with a date that is made once a second, not once a reply."""
+        self.outheaders.append((b"Date", self.server.date()))
+        super().send_headers()
+
     def simple_response(self, status: str, msg: str = "") -> None:
         """Send a problem document where cheroot would send plain text."""
         code = int(str(status)[:3])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from http.client import responses
 from typing import Final
 
@@ -12,6 +12,7 @@ import msgspec
 from stemedb import limits
 from stemedb.errors import Fault, Invalid, StemedbError
 
+_REQUEST_ID_BYTES: Final = 16
 MEDIA_TYPE: Final = "application/problem+json"
 
 _REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}\Z")
@@ -40,7 +41,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def request_id(given: str | None) -> str:
     """Return the client's own request id if it is fit to be repeated in headers and logs, else a new one."""
-    return given if given and _REQUEST_ID.match(given) else uuid.uuid4().hex
+    return given if given and _REQUEST_ID.match(given) else os.urandom(_REQUEST_ID_BYTES).hex()
 
 
 def problem(error: StemedbError, instance: str = "") -> Problem:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import email.utils
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -96,11 +98,21 @@ class Server(wsgi.Server):
         self.bulk: Workers = Workers(limits.BULK_REQUESTS_MAX, "bulk")
         self.intake = Intake(self, listener)
         self._watcher = watcher
+        self._date = (0, b"")
 
     @property
     def can_add_keepalive_connection(self) -> bool:
         """Whether replies may promise to keep the connection: cheroot says `Connection: close` where not."""
         return not self.draining
+
+    def date(self) -> bytes:
+        """Return the time of day as HTTP writes it."""
+        now_s = int(time.time())
+        made_s, text = self._date
+        if made_s != now_s:
+            text = email.utils.formatdate(now_s, usegmt=True).encode()
+            self._date = (now_s, text)
+        return text
 
     def serve(self) -> None:
         """Accept and answer until drained."""

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -18,7 +18,12 @@ from typing import Any, NamedTuple
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 # Runs the program with descriptor 3 as the manager would pass it: LISTEN_PID must be the process's own.
-_ADOPTING = 'exec 3<&"$STEM_FD"; unset STEM_FD; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"'
+_ADOPTING = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def free_port() -> int:
@@ -60,10 +65,16 @@ class ServiceProcess:
     """A service that a test starts, asks, stops, kills and starts again on the same data."""
 
     def __init__(
-        self, folder: Path, *, env: Mapping[str, str] | None = None, held_socket: bool = False
+        self,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        held_socket: bool = False,
+        program: Sequence[str] = ("-m", "stemedb.cli.server"),
     ) -> None:
         """Keep data and log in `folder`; `held_socket` passes a listening socket, as systemd does."""
         self.folder = folder
+        self.program = tuple(program)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024) if held_socket else None
         self.port = self.listener.getsockname()[1] if self.listener else free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -90,13 +101,12 @@ class ServiceProcess:
 
     def start(self, *, wait: bool = True) -> ServiceProcess:
         """Start the process; return when it is ready."""
-        command = [sys.executable, "-m", "stemedb.cli.server"]
+        command = [sys.executable, *self.program]
         env = {**os.environ, **self.env}
         descriptors: tuple[int, ...] = ()
         if self.listener:
-            command = ["/bin/sh", "-c", _ADOPTING, "sh", *command]
-            env["STEM_FD"] = str(self.listener.fileno())
             descriptors = (self.listener.fileno(),)
+            command = [sys.executable, "-S", "-c", _ADOPTING, str(descriptors[0]), *command]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=env, stderr=log, stdout=log, stdin=subprocess.DEVNULL, pass_fds=descriptors
