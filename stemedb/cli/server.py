@@ -77,8 +77,11 @@ def _serve(settings: Settings) -> None:
     listener = adopted or systemd.bind(host, port)
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)
-    settings.db_dir.mkdir(parents=True, exist_ok=True)
-    crash.arm(settings.db_dir)
+    try:
+        settings.db_dir.mkdir(parents=True, exist_ok=True)
+        crash.arm(settings.db_dir)
+    except OSError as error:
+        raise BadSettings(f"STEMEDB_DB_DIR={settings.db_dir} cannot be used: {error.strerror}") from error
     telemetry = Telemetry()
     engine_settings = EngineSettings(
         wal_dir=settings.wal_dir,

@@ -60,9 +60,11 @@ def test_five_lines_of_the_pilot_start_it(server: ServerFactory) -> None:
         ({"STEMEDB_BIND_ADDR": "192.0.2.1:18180"}, "STEMEDB_BIND_ADDR"),
         ({"STEMEDB_AUTH_ENABLED": "true"}, "not available in this version"),
         ({"STEMEDB_WAL_DIR": "/dev/null/wal"}, "/dev/null/wal"),
+        ({"STEMEDB_DB_DIR": "/dev/null/db"}, "/dev/null/db"),
+        ({"STEMEDB_KEY_DIR": "/dev/null/keys"}, "/dev/null/keys"),
         ({"RUST_LOG": "loud"}, "RUST_LOG"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "named",
 )
 def test_bad_settings_end_with_78(server: ServerFactory, env: dict[str, str], named: str) -> None:
     assert named in run_to_end(server(start=False, env=env), 78)
