@@ -198,6 +198,8 @@ def perform(step: Step) -> Counts:
 
 def main(targets: list[str]) -> int:
     """Run the targets' steps; return the exit status."""
+    # Being ended must end the step as well: it has a process group of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     results = [(step.name, perform(step)) for target in targets for step in steps_of(target)]
