@@ -18,6 +18,9 @@ TEXT_BYTES_MAX: Final = 64 * KIB
 VECTOR_NUMBERS_MAX: Final = 4096
 SIGNATURES_MAX: Final = 64  # in one request; a claim may gain more by endorsement
 INTEGER_ABS_MAX: Final = 2**53  # beyond it a float64 cannot hold every integer
+SOURCE_TITLE_BYTES_MAX: Final = 1 * KIB
+SOURCE_URL_BYTES_MAX: Final = 2 * KIB
+SOURCE_CONTENT_BYTES_MAX: Final = 1 * MIB
 TIMESTAMP_S_MAX: Final = 2**63 - 1  # fits a signed 64-bit integer everywhere
 TIMESTAMP_AHEAD_S_MAX: Final = 300  # how far in the future the API accepts a claim
 
@@ -36,6 +39,10 @@ PAGE_ITEMS_DEFAULT: Final = 100
 PAGE_ITEMS_MAX: Final = 1000
 CANDIDATES_MAX: Final = 100_000  # claims one question may look at
 CONTRIBUTING_ITEMS_MAX: Final = 100
+ALIASES_MAX: Final = 100  # subjects that aliases join into one question
+VISUAL_BITS: Final = 64  # of a perceptual hash
+VISUAL_THRESHOLD_DEFAULT: Final = 8  # bits that may differ
+NEAREST_DEFAULT: Final = 10  # claims that vector_near gives
 CURSOR_BYTES_MAX: Final = 2 * KIB
 QUERY_TIMEOUT_S: Final = 10.0
 MIN_SEQ_WAIT_S_MAX: Final = 2.0  # how long Stemedb-Min-Seq waits for the view
@@ -127,6 +134,7 @@ LATENCY_WINDOW_S: Final = 300.0
 LATENCY_SAMPLES_MAX: Final = 10_000
 
 # -- looking after a host --
+VIEW_ROOM_BYTES_MIN: Final = 8 * MIB  # less free space than this explains a write of the view cut short
 VIEW_START_CHECK_BYTES_MAX: Final = 32 * MIB  # a view up to this is checked at each start: a quarter second
 SYNC_PROBES: Final = 100  # writes and syncs by which doctor measures the disk
 SYNC_PROBE_BYTES: Final = 4 * KIB  # of each

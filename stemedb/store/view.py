@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ from stemedb.store.tables import Tables
 FORMAT_VERSION = 1
 _FORMAT_KEY = b"view"
 _TABLES_MAX = 32
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class View:
@@ -42,6 +45,7 @@ class View:
         except Corrupt:
             self._env.close()
             raise
+        self._folder = folder
         self._folded = threading.Condition()
         self._state = state
 
@@ -71,7 +75,9 @@ class View:
             return
         try:
             state = self._apply(log_id, records)
-        except (lmdb.DiskError, lmdb.MapFullError) as error:
+        except lmdb.Error as error:
+            if not self._lacks_room(error):
+                raise
             raise Unavailable(
                 f"no room for the view: {error}; what was sent is in the log and will become visible",
                 code="no_space",
@@ -81,6 +87,16 @@ class View:
         with self._folded:
             self._state = state
             self._folded.notify_all()
+
+    def _lacks_room(self, error: lmdb.Error) -> bool:
+        """Say whether a failed transaction lacked room only: nothing of it counts, and it may work later."""
+        text = str(error)
+        if isinstance(error, lmdb.MapFullError) or any(text.endswith(os.strerror(each)) for each in _NO_ROOM):
+            return True
+        # LMDB calls a write that was cut short by a full disk an I/O error: the disk itself must tell.
+        found = os.statvfs(self._folder)
+        cut_short = text.endswith(os.strerror(errno.EIO))
+        return cut_short and found.f_bavail * found.f_frsize < limits.VIEW_ROOM_BYTES_MIN
 
     def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
         added = 0

@@ -1,0 +1,1 @@
+"""Nothing acknowledged is ever lost: real processes, real kills, real disks that fail."""
