@@ -1,13 +1,24 @@
 """The one place that orders *verify, log, fold, answer*; the lifecycle of the process's storage.
 
-Promises: a claim is acknowledged only when its record is durable in the log and visible in the view;
-after a failed write or sync nothing is acknowledged any more. May use: `log`, `store`, `model`. May not:
-know about HTTP, or assume that it is the log's only writer.
+Promises: a change is acknowledged only when its record is durable in the log and visible in the view; after
+a failed write or sync nothing is acknowledged any more. May use: `log`, `store`, `model`. May not: know about
+HTTP, or assume that it is the log's only writer.
 """
 
 from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Change, Outcome
 from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
+from stemedb.engine.feed import read_feed
+from stemedb.engine.judging import GoldStandard
+from stemedb.engine.statements import (
+    AliasChange,
+    EpochChange,
+    SourceChange,
+    SourceStatusChange,
+    VoteChange,
+    check_epoch,
+    check_vote,
+)
 from stemedb.engine.writer import FAULT_POINTS
 
 __all__ = [
@@ -15,10 +26,19 @@ __all__ = [
     "ENDORSED",
     "EXISTS",
     "FAULT_POINTS",
+    "AliasChange",
     "Change",
     "Checked",
     "Engine",
     "EngineSettings",
+    "EpochChange",
+    "GoldStandard",
     "Outcome",
+    "SourceChange",
+    "SourceStatusChange",
+    "VoteChange",
+    "check_epoch",
+    "check_vote",
     "open_engine",
+    "read_feed",
 ]

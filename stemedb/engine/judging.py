@@ -51,10 +51,9 @@ class GoldStandard(NamedTuple):
 
 def judge_claim(batch: Batch, assertion: Assertion, claim_id: bytes, agents: set[bytes]) -> None:
     """Judge the signers of a new claim by the standing gold standard, those it has not judged yet."""
-    golds = batch.snapshot.golds(assertion.subject, assertion.predicate)
-    if not golds:
+    gold = batch.snapshot.gold(assertion.subject, assertion.predicate)
+    if gold is None:
         return
-    _, gold = golds[-1]
     for agent_id in sorted(agents):
         key = gold.id + agent_id
         if key not in batch.judged and not batch.snapshot.is_judged(gold.id, agent_id):

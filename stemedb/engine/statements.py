@@ -112,7 +112,22 @@ class AliasChange(NamedTuple):
         return batch.create(alias_id(self.body.first, self.body.second), self.body)
 
 
-def check_signed(content_id: bytes, agent_id: bytes, timestamp: int, signature: bytes) -> None:
-    """Verify the signature of a vote or an epoch; raises `Unprocessable`."""
+def check_vote(body: VoteRecord) -> VoteChange:
+    """Verify a vote's signature; raises `Unprocessable`."""
+    vote = body.vote
+    _verify(vote_id(vote), vote.agent_id, vote.timestamp, body.signature)
+    return VoteChange(body)
+
+
+def check_epoch(body: EpochRecord, *, anyone: bool = True) -> EpochChange:
+    """Verify an epoch's signature; raises `Unprocessable`."""
+    epoch = body.epoch
+    _verify(epoch_id(epoch), epoch.agent_id, epoch.timestamp, body.signature)
+    return EpochChange(body, anyone=anyone)
+
+
+def _verify(content_id: bytes, agent_id: bytes, timestamp: int, signature: bytes) -> None:
     if not verify_detached(signature_message(content_id, timestamp), signature, agent_id):
-        raise Unprocessable(f"the signature of {agent_id.hex()} does not verify", code="bad_signature")
+        raise Unprocessable(
+            f"/signature: the signature of {agent_id.hex()} does not verify", code="bad_signature"
+        )

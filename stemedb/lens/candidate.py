@@ -56,9 +56,14 @@ class Resolution(NamedTuple):
     contributing: Sequence[Contribution]
 
 
-def tie_key(candidate: Candidate) -> tuple[int, bytes]:
+def tie_rank(timestamp: int, claim_id: bytes) -> tuple[int, bytes]:
     """Sort key that ends every tie the same way: newer timestamp first, then smaller id."""
-    return (-candidate.timestamp, candidate.id)
+    return (-timestamp, claim_id)
+
+
+def tie_key(candidate: Candidate) -> tuple[int, bytes]:
+    """`tie_rank` of a candidate."""
+    return tie_rank(candidate.timestamp, candidate.id)
 
 
 def newest(candidates: Iterable[Candidate]) -> Candidate:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,8 +26,11 @@ from stemedb.model.claim import (
     Tier,
     Value,
 )
+from stemedb.model.records import SourceStatus
+from stemedb.model.statements import Supersession
 from stemedb.model.tiers import TIERS, default_tier
 
+Choice = TypeVar("Choice")
 Scalar = str | int | float | bool
 
 KIND_NAMES = {
@@ -43,6 +47,18 @@ LIFECYCLE_NAMES = {
     Lifecycle.REJECTED: "Rejected",
 }
 TIER_NAMES = {tier: rule.name for tier, rule in TIERS.items()}
+SOURCE_STATUS_NAMES = {
+    SourceStatus.ACTIVE: "Active",
+    SourceStatus.DISPUTED: "Disputed",
+    SourceStatus.RETRACTED: "Retracted",
+}
+SOURCE_STATUSES = {name: status for status, name in SOURCE_STATUS_NAMES.items()}
+SUPERSESSION_NAMES = {
+    Supersession.REPLACES: "Replaces",
+    Supersession.REFINES: "Refines",
+    Supersession.RETRACTS: "Retracts",
+}
+SUPERSESSIONS = {name: supersession for supersession, name in SUPERSESSION_NAMES.items()}
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 LIFECYCLES = {name: stage for stage, name in LIFECYCLE_NAMES.items()}
 TIERS_BY_NAME = {name: tier for tier, name in TIER_NAMES.items()}
@@ -129,6 +145,12 @@ class Faults:
             return 0
         return value
 
+    def choice(self, pointer: str, name: str, choices: Mapping[str, Choice], fallback: Choice) -> Choice:
+        """Check and convert one of some names; `fallback` stands in for a wrong one."""
+        if name not in choices:
+            self.add(pointer, f"must be one of {', '.join(choices)}")
+        return choices.get(name, fallback)
+
     def raise_if_any(self) -> None:
         """Raise `Invalid` with all that was found, if anything was."""
         if self.found:
@@ -152,12 +174,12 @@ def assertion_from_wire(wire: AssertionIn, *, default_timestamp: int | None = No
     assertion = Assertion(
         subject=faults.name("/subject", wire.subject, limits.SUBJECT_BYTES_MAX),
         predicate=faults.name("/predicate", wire.predicate, limits.PREDICATE_BYTES_MAX),
-        object=_value(faults, wire.object),
+        object=read_value(faults, wire.object),
         confidence=_confidence(faults, wire.confidence),
         timestamp=faults.timestamp("/timestamp", timestamp),
         source_class=_tier(faults, wire.source_class, wire.subject),
         source_hash=faults.optional_binary("/source_hash", wire.source_hash, 32) or ZERO_HASH,
-        lifecycle=_lifecycle(faults, wire.lifecycle),
+        lifecycle=faults.choice("/lifecycle", wire.lifecycle, LIFECYCLES, Lifecycle.PROPOSED),
         epoch=faults.optional_binary("/epoch", wire.epoch, 32),
         parent_hash=faults.optional_binary("/parent_hash", wire.parent_hash, 32),
         visual_hash=faults.optional_binary("/visual_hash", wire.visual_hash, 8),
@@ -170,7 +192,7 @@ def assertion_from_wire(wire: AssertionIn, *, default_timestamp: int | None = No
     return SignedAssertion(assertion, signatures)
 
 
-def _value(faults: Faults, given: dict[str, Scalar]) -> Value:
+def read_value(faults: Faults, given: dict[str, Scalar]) -> Value:
     """Read `{"type", "value"}` or the externally tagged `{"Number": 96.7}`."""
     if set(given) == {"type", "value"}:
         name, content = given["type"], given["value"]
@@ -227,17 +249,7 @@ def _confidence(faults: Faults, confidence: float) -> float:
 def _tier(faults: Faults, name: str | None, subject: str) -> Tier:
     if name is None:
         return default_tier(subject)
-    if name not in TIERS_BY_NAME:
-        faults.add("/source_class", f"must be one of {', '.join(TIERS_BY_NAME)}")
-        return Tier.COMMUNITY
-    return TIERS_BY_NAME[name]
-
-
-def _lifecycle(faults: Faults, name: str) -> Lifecycle:
-    if name not in LIFECYCLES:
-        faults.add("/lifecycle", f"must be one of {', '.join(LIFECYCLES)}")
-        return Lifecycle.PROPOSED
-    return LIFECYCLES[name]
+    return faults.choice("/source_class", name, TIERS_BY_NAME, Tier.COMMUNITY)
 
 
 def _vector(faults: Faults, numbers: list[float] | None) -> bytes | None:

@@ -1,19 +1,58 @@
 """Answering: parameters to candidates, candidates through a lens, and the reply; cursors and time travel.
 
-Promises: a question at a fixed position and clock gives the same answer for ever; nothing is written.
-May use: `store`, `lens`, `model`. May not: know about HTTP beyond the names of parameters.
+Promises: a question at a fixed position and clock gives the same answer for ever; nothing is written. May
+use: `store`, `lens`, `model`. May not: know about HTTP beyond the names of parameters.
 """
 
-from stemedb.query.answers import Answer, ask, ask_skeptic, show_claim
+from stemedb.query.answers import (
+    Answer,
+    ask,
+    ask_constraints,
+    ask_layered,
+    ask_skeptic,
+    show_claim,
+)
+from stemedb.query.lists import (
+    Listing,
+    list_aliases,
+    list_concepts,
+    list_epochs,
+    list_escalations,
+    list_gold_standards,
+    list_sources,
+    show_agent,
+    show_alias,
+    show_epoch,
+    show_gold_standard,
+    show_source,
+    source_impact,
+)
 from stemedb.query.question import PARAMETERS, SKEPTIC_PARAMETERS, Question, parse_question
+from stemedb.query.trace import trace
 
 __all__ = [
     "PARAMETERS",
     "SKEPTIC_PARAMETERS",
     "Answer",
+    "Listing",
     "Question",
     "ask",
+    "ask_constraints",
+    "ask_layered",
     "ask_skeptic",
+    "list_aliases",
+    "list_concepts",
+    "list_epochs",
+    "list_escalations",
+    "list_gold_standards",
+    "list_sources",
     "parse_question",
+    "show_agent",
+    "show_alias",
     "show_claim",
+    "show_epoch",
+    "show_gold_standard",
+    "show_source",
+    "source_impact",
+    "trace",
 ]

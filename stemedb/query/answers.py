@@ -1,34 +1,54 @@
-"""The answers: a page of claims, a lens's resolution, the quarrel, one claim."""
+"""The answers: a page of claims, a lens's resolution, the quarrel, the layers, the rules, one claim."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from stemedb import limits
-from stemedb.errors import Invalid, NotFound, Unprocessable
-from stemedb.lens import LENSES
-from stemedb.lens.skeptic import examine
+from stemedb.errors import Gone, Invalid, NotFound
+from stemedb.lens import LENSES, Candidate, constraints, layered, skeptic
 from stemedb.model.replies import (
+    ChangesReply,
     ClaimOut,
+    ConstraintOut,
+    ConstraintsReply,
     ContributionOut,
+    LayeredReply,
+    LayerOut,
     LensReply,
     QueryReply,
     SkepticReply,
     SkepticValueOut,
+    TraceReply,
 )
-from stemedb.model.wire import value_to_wire
-from stemedb.query.claims import SeenClaim, matching, rounded, see, show
+from stemedb.model.wire import TIER_NAMES, value_to_wire
+from stemedb.query.candidates import Search
+from stemedb.query.changes import changes_since
+from stemedb.query.claims import SeenClaim, candidate, rounded, see, show
 from stemedb.query.cursor import decode_cursor, encode_cursor
+from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import Moment, moment_of
-from stemedb.query.question import Question
+from stemedb.query.nearby import nearest
+from stemedb.query.question import CONSTRAINTS, Question
 from stemedb.store import Snapshot, View
+
+Reply = (
+    QueryReply
+    | ChangesReply
+    | LensReply
+    | SkepticReply
+    | LayeredReply
+    | ConstraintsReply
+    | ClaimOut
+    | TraceReply
+)
 
 
 class Answer(NamedTuple):
-    """A reply, and the position in the log that it saw."""
+    """A reply, the position in the log that it saw, and the clock (Unix seconds) it was asked by."""
 
-    reply: QueryReply | LensReply | SkepticReply | ClaimOut
+    reply: Reply
     seq: int
+    clock_s: int
 
 
 def ask(view: View, question: Question, now_s: int) -> Answer:
@@ -39,72 +59,119 @@ def ask(view: View, question: Question, now_s: int) -> Answer:
         Unprocessable: a lens would have to look at more than 100,000 claims.
         QueryTimeout: it took too long.
     """
+    if question.lens == CONSTRAINTS:
+        return ask_constraints(view, question, now_s)
     with view.snapshot() as snapshot:
+        if question.since is not None or question.since_us is not None:
+            moment = moment_of(question, snapshot, now_s)
+            return _answer(changes_since(snapshot, question, moment), moment)
         if question.lens is None:
             return _page(snapshot, question, now_s)
         if question.cursor is not None:
             raise Invalid("/cursor: a resolution has no pages", code="bad_cursor")
-        moment = moment_of(question, snapshot, now_s)
-        return Answer(_resolve(question.lens, _candidates(snapshot, question, moment)), moment.seq)
+        search = _search(snapshot, question, now_s)
+        return _answer(_resolve(question.lens, _Weighed(search)), search.moment)
 
 
 def ask_skeptic(view: View, question: Question, now_s: int) -> Answer:
     """Answer with the quarrel about one predicate; raises as `ask` does."""
-    if question.predicate is None:
-        raise Invalid("/predicate: one predicate is required", code="validation")
+    with view.snapshot() as snapshot:
+        search = _search(snapshot, _one_predicate(question), now_s)
+        return _answer(_quarrel(_Weighed(search)), search.moment)
+
+
+def ask_layered(view: View, question: Question, now_s: int) -> Answer:
+    """Answer with each tier's winner; raises as `ask` does."""
+    with view.snapshot() as snapshot:
+        search = _search(snapshot, _one_predicate(question), now_s)
+        return _answer(_layers(_Weighed(search)), search.moment)
+
+
+def ask_constraints(view: View, question: Question, now_s: int) -> Answer:
+    """Answer with the rules of a subject, or with those of one kind; raises as `ask` does."""
+    if question.predicate is not None and question.predicate not in constraints.RULES:
+        raise Invalid(f"/predicate: rules are {' or '.join(constraints.RULES)}", code="validation")
     with view.snapshot() as snapshot:
         moment = moment_of(question, snapshot, now_s)
-        return Answer(_quarrel(_candidates(snapshot, question, moment)), moment.seq)
+        found: list[tuple[Candidate, ConstraintOut]] = []
+        for rule in constraints.RULES if question.predicate is None else (question.predicate,):
+            weighed = _Weighed(Search(snapshot, question.about(rule), moment))
+            found += [
+                (each, ConstraintOut(rule, value_to_wire(each.value), _reason(snapshot, claim), show(claim)))
+                for each in constraints.examine(weighed.candidates)
+                for claim in [weighed.claims[each.id]]
+            ]
+        found.sort(key=lambda rule: constraints.authority_key(rule[0]))
+        return _answer(ConstraintsReply([rule for _, rule in found]), moment)
 
 
 def show_claim(view: View, claim_id: bytes, now_s: int) -> Answer:
-    """Answer with one claim as it stands at `now_s` (Unix seconds); raises `NotFound`."""
+    """Answer with one claim as it stands at `now_s` (Unix seconds); raises `NotFound`, `Gone` when erased."""
     with view.snapshot() as snapshot:
-        found = snapshot.claim(claim_id)
         moment = Moment(snapshot.state.applied_seq, None, now_s)
-        seen = None if found is None else see(snapshot, found, moment)
-        if seen is None:
-            raise NotFound(f"there is no claim {claim_id.hex()}", code="unknown_claim")
-        return Answer(show(seen), moment.seq)
+        return _answer(show(require_claim(snapshot, claim_id, moment)), moment)
+
+
+def require_claim(snapshot: Snapshot, claim_id: bytes, moment: Moment) -> SeenClaim:
+    """Return one claim as `moment` sees it; raises `NotFound`, `Gone` when erased."""
+    row = snapshot.claim(claim_id)
+    seen = None if row is None else see(row, moment, Surroundings(snapshot, moment))
+    if seen is None:
+        if snapshot.erased_at(claim_id) is not None:
+            raise Gone(f"claim {claim_id.hex()} was erased")
+        raise NotFound(f"there is no claim {claim_id.hex()}", code="unknown_claim")
+    return seen
+
+
+class _Weighed:
+    """The claims of a question that a lens weighs, and the same as its candidates."""
+
+    def __init__(self, search: Search) -> None:
+        seen = search.candidates()
+        self.claims = {claim.row.id: claim for claim in seen}
+        self.candidates = [candidate(claim, search.around) for claim in seen]
+
+
+def _search(snapshot: Snapshot, question: Question, now_s: int) -> Search:
+    return Search(snapshot, question, moment_of(question, snapshot, now_s))
+
+
+def _answer(reply: Reply, moment: Moment) -> Answer:
+    return Answer(reply, moment.seq, moment.clock_s)
+
+
+def _one_predicate(question: Question) -> Question:
+    if question.predicate is None:
+        raise Invalid("/predicate: one predicate is required", code="validation")
+    return question
 
 
 def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer:
     cursor = None if question.cursor is None else decode_cursor(question.cursor, question)
-    moment = moment_of(question, snapshot, now_s, cursor)
+    search = Search(snapshot, question, moment_of(question, snapshot, now_s, cursor))
+    moment = search.moment
+    if question.vector_near is not None:
+        claims = nearest(snapshot, question, search.all_matching())
+        return _answer(QueryReply([show(seen) for seen in claims], None), moment)
     page: list[SeenClaim] = []
-    next_cursor, last_key = None, b""
-    for key, seen in matching(snapshot, question, moment, cursor.last_key if cursor else None):
+    next_cursor, last = None, b""
+    for place, seen in search.matching(cursor.last_key if cursor else None):
         if seen is None:
             continue
         if len(page) == question.limit:
-            next_cursor = encode_cursor(question, moment.seq, moment.clock_s, last_key)
+            next_cursor = encode_cursor(question, moment.seq, moment.clock_s, last)
             break
         page.append(seen)
-        last_key = key
-    return Answer(QueryReply([show(seen) for seen in page], next_cursor), moment.seq)
+        last = place
+    return _answer(QueryReply([show(seen) for seen in page], next_cursor), moment)
 
 
-def _candidates(snapshot: Snapshot, question: Question, moment: Moment) -> list[SeenClaim]:
-    candidates: list[SeenClaim] = []
-    for looked, (_, seen) in enumerate(matching(snapshot, question, moment), start=1):
-        if looked > limits.CANDIDATES_MAX:
-            raise Unprocessable(
-                f"more than {limits.CANDIDATES_MAX} claims bear on this question",
-                code="too_many_candidates",
-                hint="Ask about a narrower subject, or page through the claims without a lens.",
-            )
-        if seen is not None:
-            candidates.append(seen)
-    return candidates
-
-
-def _resolve(lens: str, claims: list[SeenClaim]) -> LensReply:
-    resolution = LENSES[lens]([claim.candidate() for claim in claims])
+def _resolve(lens: str, weighed: _Weighed) -> LensReply:
+    resolution = LENSES[lens](weighed.candidates)
     winner = resolution.winner
-    by_id = {claim.row.id: claim for claim in claims}
     return LensReply(
         lens,
-        None if winner is None else show(by_id[winner.id]),
+        None if winner is None else show(weighed.claims[winner.id]),
         resolution.candidates_count,
         rounded(resolution.resolution_confidence),
         rounded(resolution.conflict_score),
@@ -112,9 +179,8 @@ def _resolve(lens: str, claims: list[SeenClaim]) -> LensReply:
     )
 
 
-def _quarrel(claims: list[SeenClaim]) -> SkepticReply:
-    quarrel = examine([claim.candidate() for claim in claims])
-    by_id = {claim.row.id: claim for claim in claims}
+def _quarrel(weighed: _Weighed) -> SkepticReply:
+    quarrel = skeptic.examine(weighed.candidates)
     return SkepticReply(
         quarrel.status,
         rounded(quarrel.conflict_score),
@@ -125,8 +191,28 @@ def _quarrel(claims: list[SeenClaim]) -> SkepticReply:
                 rounded(side.share),
                 len(side.claims),
                 len({agent for claim in side.claims for agent in claim.signers}),
-                show(by_id[side.newest.id]),
+                show(weighed.claims[side.newest.id]),
             )
             for side in quarrel.values
         ],
     )
+
+
+def _layers(weighed: _Weighed) -> LayeredReply:
+    examined = layered.examine(weighed.candidates)
+    layers = [
+        LayerOut(
+            int(layer.tier),
+            TIER_NAMES[layer.tier],
+            show(weighed.claims[layer.winner.id]),
+            layer.candidates_count,
+            rounded(layer.conflict_score),
+        )
+        for layer in examined.layers
+    ]
+    return LayeredReply(layers, rounded(examined.cross_tier_conflict), layers[0].winner if layers else None)
+
+
+def _reason(snapshot: Snapshot, claim: SeenClaim) -> str | None:
+    source = snapshot.source(claim.row.assertion.source_hash)
+    return None if source is None else source.title

@@ -1,106 +1,109 @@
-"""Claims as a question sees them: visible at its moment, filtered, enriched, shown."""
+"""Claims as a question sees them: visible at its moment, enriched, filtered, shown."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from stemedb import limits
-from stemedb.errors import QueryTimeout
 from stemedb.lens import Candidate
 from stemedb.model.claim import ZERO_HASH, Signature
+from stemedb.model.records import SourceStatus
 from stemedb.model.replies import ClaimOut, VotesOut
 from stemedb.model.tiers import effective_confidence
 from stemedb.model.wire import (
     LIFECYCLE_NAMES,
+    SOURCE_STATUS_NAMES,
     TIER_NAMES,
     signature_to_wire,
     value_to_wire,
     vector_numbers,
 )
+from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import Moment
 from stemedb.query.question import Question
-from stemedb.store import ClaimRow, Snapshot
+from stemedb.store import ClaimRow
 
 _DECIMALS = 12
-_LOOK_AT_CLOCK_EVERY = 1024
+
+SOURCE_RETRACTED = "source_retracted"
+SOURCE_DISPUTED = "source_disputed"
+EPOCH_SUPERSEDED = "epoch_superseded"
 
 
-class SeenClaim(NamedTuple):
-    """A claim at a moment: its signatures visible then, and its confidence as the question counts it."""
+@dataclass(frozen=True, slots=True)
+class SeenClaim:
+    """A claim at a moment; `confidence` as the question counts it."""
 
     row: ClaimRow
     signatures: tuple[Signature, ...]
     confidence: float
+    votes: VotesOut
+    source_status: SourceStatus | None
+    superseded: bool
+    hidden_by: bytes | None
 
-    def candidate(self) -> Candidate:
-        """Return it as a lens wants it."""
-        assertion = self.row.assertion
-        return Candidate(
-            self.row.id,
-            assertion.object,
-            assertion.timestamp,
-            self.confidence,
-            assertion.source_class,
-            tuple(signature.agent_id for signature in self.signatures),
-        )
+    @property
+    def retracted(self) -> bool:
+        """Whether its evidence was taken back: then no lens counts it."""
+        return self.source_status is SourceStatus.RETRACTED
 
 
-class Deadline:
-    """Ends a question that runs too long."""
-
-    def __init__(self, timeout_s: float = limits.QUERY_TIMEOUT_S) -> None:
-        """Start now."""
-        self._timeout_s = timeout_s
-        self._ends_at = time.monotonic() + timeout_s
-        self._looked = 0
-
-    def look(self) -> None:
-        """Count one claim looked at; raise `QueryTimeout` when the time is over."""
-        self._looked += 1
-        if self._looked % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._ends_at:
-            raise QueryTimeout(f"the question took more than {self._timeout_s} s")
-
-
-def see(snapshot: Snapshot, row: ClaimRow, moment: Moment, *, decay: bool = True) -> SeenClaim | None:
+def see(row: ClaimRow, moment: Moment, around: Surroundings, *, decay: bool = True) -> SeenClaim | None:
     """Return the claim as `moment` sees it, None where it is not visible then."""
     assertion = row.assertion
     if not moment.sees(row.seq, assertion.timestamp):
         return None
-    signatures = row.signatures + tuple(
-        signature
-        for signature, endorsement in snapshot.endorsements(row)
-        if moment.sees(endorsement.seq, signature.timestamp)
-    )
+    signatures = around.signatures(row)
     confidence = assertion.confidence
     if decay:
         age_s = moment.clock_s - assertion.timestamp
         confidence = effective_confidence(confidence, assertion.source_class, age_s)
-    return SeenClaim(row, signatures, confidence)
+    return SeenClaim(
+        row,
+        signatures,
+        confidence,
+        around.votes(row),
+        around.source_status(assertion.source_hash),
+        around.is_superseded(assertion.epoch),
+        around.hidden_by(row, signatures),
+    )
 
 
-def matching(
-    snapshot: Snapshot, question: Question, moment: Moment, after_key: bytes | None = None
-) -> Iterator[tuple[bytes, SeenClaim | None]]:
-    """Yield every claim of the question in reply order with its key; None where it does not pass."""
-    deadline = Deadline()
-    for key, row in snapshot.walk(question.subject, question.predicate, after_key):
-        deadline.look()
-        seen = see(snapshot, row, moment, decay=question.decay)
-        yield key, seen if seen is not None and passes(question, seen) else None
+def candidate(seen: SeenClaim, around: Surroundings) -> Candidate:
+    """Return a claim as a lens wants it."""
+    assertion = seen.row.assertion
+    return Candidate(
+        seen.row.id,
+        assertion.object,
+        assertion.timestamp,
+        seen.confidence,
+        assertion.source_class,
+        tuple(signature.agent_id for signature in seen.signatures),
+        seen.votes.weight,
+        around.mean_trust(seen.signatures),
+        seen.superseded,
+    )
 
 
 def passes(question: Question, seen: SeenClaim) -> bool:
-    """Say whether a visible claim passes the question's filters."""
+    """Say whether a visible claim passes the filters; hidden ones do only where every stage is asked for."""
     assertion = seen.row.assertion
     return (
         assertion.lifecycle in question.stages
+        and (seen.hidden_by is None or question.shows_hidden)
         and (question.tiers is None or assertion.source_class in question.tiers)
         and (question.epoch is None or assertion.epoch == question.epoch)
         and seen.confidence >= question.min_confidence
         and (question.agent_id is None or any(each.agent_id == question.agent_id for each in seen.signatures))
+        and (question.visual_near is None or _looks_alike(question, assertion.visual_hash))
     )
+
+
+def _looks_alike(question: Question, visual_hash: bytes | None) -> bool:
+    """Compare two perceptual hashes by Hamming distance (bits that differ)."""
+    if visual_hash is None or question.visual_near is None:
+        return False
+    differing = int.from_bytes(visual_hash, "big") ^ int.from_bytes(question.visual_near, "big")
+    return differing.bit_count() <= question.visual_threshold
 
 
 def show(seen: SeenClaim) -> ClaimOut:
@@ -116,20 +119,31 @@ def show(seen: SeenClaim) -> ClaimOut:
         source_class=TIER_NAMES[assertion.source_class],
         source_hash=_ZEROS if assertion.source_hash == ZERO_HASH else assertion.source_hash.hex(),
         lifecycle=LIFECYCLE_NAMES[assertion.lifecycle],
-        epoch=assertion.epoch.hex() if assertion.epoch else None,
-        parent_hash=assertion.parent_hash.hex() if assertion.parent_hash else None,
-        visual_hash=assertion.visual_hash.hex() if assertion.visual_hash else None,
+        epoch=_hex(assertion.epoch),
+        parent_hash=_hex(assertion.parent_hash),
+        visual_hash=_hex(assertion.visual_hash),
         vector=vector_numbers(assertion.vector),
         signatures=[signature_to_wire(signature) for signature in seen.signatures],
         hash=row.id.hex(),
         seq=row.seq,
         recorded_at=row.recorded_at,
         effective_confidence=rounded(seen.confidence),
-        votes=_NO_VOTES,
-        source_status=None,
-        warnings=[],
-        hidden_by=None,
+        votes=seen.votes,
+        source_status=None if seen.source_status is None else SOURCE_STATUS_NAMES[seen.source_status],
+        warnings=_warnings(seen),
+        hidden_by=_hex(seen.hidden_by),
     )
+
+
+def _warnings(seen: SeenClaim) -> list[str]:
+    warnings = []
+    if seen.source_status is SourceStatus.RETRACTED:
+        warnings.append(SOURCE_RETRACTED)
+    if seen.source_status is SourceStatus.DISPUTED:
+        warnings.append(SOURCE_DISPUTED)
+    if seen.superseded:
+        warnings.append(EPOCH_SUPERSEDED)
+    return warnings
 
 
 def rounded(number: float) -> float:
@@ -137,5 +151,8 @@ def rounded(number: float) -> float:
     return round(number, _DECIMALS)
 
 
+def _hex(binary: bytes | None) -> str | None:
+    return None if binary is None else binary.hex()
+
+
 _ZEROS = ZERO_HASH.hex()
-_NO_VOTES = VotesOut()

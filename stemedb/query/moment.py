@@ -9,7 +9,7 @@ from stemedb.query.cursor import Cursor
 from stemedb.query.question import Question
 from stemedb.store import Snapshot
 
-_US_PER_S = 1_000_000
+US_PER_S = 1_000_000
 
 
 class Moment(NamedTuple):
@@ -43,9 +43,9 @@ def moment_of(question: Question, snapshot: Snapshot, now_s: int, cursor: Cursor
             detail = f"/known_at: the log ends at seq {head_seq}, {question.known_at} is not known yet"
             raise Invalid(detail, code="known_at_past_head")
         seq = question.known_at
-        clock_s = snapshot.recorded_at(seq) // _US_PER_S
+        clock_s = snapshot.recorded_at(seq) // US_PER_S
     elif question.known_at_us is not None:
-        clock_s = question.known_at_us // _US_PER_S
+        clock_s = question.known_at_us // US_PER_S
         if clock_s > now_s:
             raise Invalid("/known_at: this time has not come yet", code="known_at_past_head")
         seq = snapshot.seq_at(question.known_at_us)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from math import nan
+from math import isfinite, nan
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +16,8 @@ from stemedb.model.claim import Lifecycle, Tier
 from stemedb.model.wire import TIERS_BY_NAME, Faults
 
 ANY_PREDICATE = "*"
+CONSTRAINTS = "constraints"
+"""The lens that gives rules instead of a winner, and needs no predicate."""
 
 LIVE_STAGES = frozenset({Lifecycle.PROPOSED, Lifecycle.UNDER_REVIEW, Lifecycle.APPROVED})
 STAGES: Mapping[str, frozenset[Lifecycle]] = {
@@ -35,8 +37,8 @@ Parse = Callable[[Faults, str, str], Any]
 class Question(msgspec.Struct, frozen=True, array_like=True):
     """A question, without the moment at which it is asked.
 
-    `as_of` is Unix seconds, `known_at` a position in the log or an RFC 3339 time in microseconds
-    (`known_at_us`).
+    `as_of` is Unix seconds. `known_at` and `since` are positions in the log; given as times they are
+    `known_at_us` and `since_us`, in microseconds. `vector_near` is a vector, or the id of a claim with one.
     """
 
     subject: str
@@ -51,8 +53,24 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
     known_at: int | None = None
     known_at_us: int | None = None
     decay: bool = True
+    aliases: bool = False
+    visual_near: bytes | None = None
+    visual_threshold: int = limits.VISUAL_THRESHOLD_DEFAULT
+    vector_near: bytes | tuple[float, ...] | None = None
+    k: int = limits.NEAREST_DEFAULT
+    since: int | None = None
+    since_us: int | None = None
     limit: int = limits.PAGE_ITEMS_DEFAULT
     cursor: str | None = None
+
+    @property
+    def shows_hidden(self) -> bool:
+        """Whether claims that a child hides are shown: only where every stage is asked for."""
+        return len(self.stages) == len(Lifecycle)
+
+    def about(self, predicate: str) -> Question:
+        """Return the same question about another predicate."""
+        return msgspec.structs.replace(self, predicate=predicate)
 
 
 def parse_question(params: Mapping[str, Sequence[str]], *, allowed: frozenset[str] | None = None) -> Question:
@@ -75,12 +93,23 @@ def parse_question(params: Mapping[str, Sequence[str]], *, allowed: frozenset[st
             fields[field] = parse(faults, f"/{name}", values[0])
     if "subject" not in params:
         faults.add("/subject", "is required")
-    if fields.get("lens") is not None and fields.get("predicate") is None:
-        faults.add("/predicate", "a lens needs one predicate")
+    _require_predicate(faults, fields)
     faults.raise_if_any()
-    if isinstance(fields.get("known_at"), datetime):
-        fields["known_at_us"] = _microseconds(fields.pop("known_at"))
+    for name in ("known_at", "since"):
+        if isinstance(fields.get(name), datetime):
+            fields[f"{name}_us"] = _microseconds(fields.pop(name))
     return Question(**fields)
+
+
+def _require_predicate(faults: Faults, fields: Mapping[str, object]) -> None:
+    """Note where a question about all predicates asks for what works inside one only."""
+    if fields.get("predicate") is not None:
+        return
+    if fields.get("lens") not in {None, CONSTRAINTS}:
+        faults.add("/predicate", "a lens needs one predicate")
+    for name in ("visual_near", "vector_near", "since"):
+        if name in fields:
+            faults.add("/predicate", f"{name} works inside one predicate")
 
 
 def _name(bytes_max: int) -> Parse:
@@ -158,18 +187,34 @@ def _known_at(faults: Faults, pointer: str, text: str) -> int | datetime:
     return _moment(faults, pointer, text)
 
 
+def _vector(faults: Faults, pointer: str, text: str) -> bytes | tuple[float, ...]:
+    """Read a claim's id, or numbers with commas between them."""
+    if len(text) == _ID_DIGITS and "," not in text:
+        return faults.binary(pointer, text, 32)
+    numbers = text.split(",", limits.VECTOR_NUMBERS_MAX)
+    try:
+        vector = tuple(map(float, numbers))
+    except ValueError:
+        vector = ()
+    if not vector or len(vector) > limits.VECTOR_NUMBERS_MAX or not all(map(isfinite, vector)):
+        faults.add(pointer, f"must be a claim's id, or 1 to {limits.VECTOR_NUMBERS_MAX} numbers and commas")
+    return vector
+
+
 def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DIGITS_MAX = 20
+_ID_DIGITS = 64
+_BOOLEAN = _choice({"true": True, "false": False})
 _SUBSECOND = re.compile(r"\.(\d+)")
 
 _PARSERS: Mapping[str, tuple[str, Parse]] = {
     "subject": ("subject", _name(limits.SUBJECT_BYTES_MAX)),
     "predicate": ("predicate", _predicate),
-    "lens": ("lens", _choice({name: name for name in LENSES})),
+    "lens": ("lens", _choice({name: name for name in (*LENSES, CONSTRAINTS)})),
     "lifecycle": ("stages", _choice(STAGES)),
     "epoch": ("epoch", _binary(32)),
     "source_class": ("tiers", _choice(TIERS_BY_NAME)),
@@ -177,11 +222,17 @@ _PARSERS: Mapping[str, tuple[str, Parse]] = {
     "min_confidence": ("min_confidence", _fraction),
     "as_of": ("as_of", _as_of),
     "known_at": ("known_at", _known_at),
-    "decay": ("decay", _choice({"true": True, "false": False})),
+    "since": ("since", _known_at),
+    "decay": ("decay", _BOOLEAN),
+    "aliases": ("aliases", _BOOLEAN),
+    "visual_near": ("visual_near", _binary(8)),
+    "visual_threshold": ("visual_threshold", _integer(0, limits.VISUAL_BITS)),
+    "vector_near": ("vector_near", _vector),
+    "k": ("k", _integer(1, limits.PAGE_ITEMS_MAX)),
     "limit": ("limit", _integer(1, limits.PAGE_ITEMS_MAX)),
     "cursor": ("cursor", lambda _faults, _pointer, text: text),
 }
 
 PARAMETERS = frozenset(_PARSERS)
 REPEATABLE = frozenset({"source_class"})
-SKEPTIC_PARAMETERS = PARAMETERS - {"lens", "limit", "cursor"}
+SKEPTIC_PARAMETERS = PARAMETERS - {"lens", "limit", "cursor", "since", "vector_near", "k"}

@@ -101,7 +101,7 @@ def put_flags(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow, flags: 
 
 def count_question(txn: lmdb.Transaction, tables: Tables, assertion: Assertion, by: int) -> None:
     """Count a claim (`by` 1) or uncount it (-1), and see whether a crowd stands alone there."""
-    key = keys.pair_key(assertion.subject, assertion.predicate)
+    key = keys.question_key(assertion.subject, assertion.predicate)
     counts = list((tables.questions.get(txn, key) or rows.QuestionRow()).by_tier)
     counts[assertion.source_class] += by
     if any(counts):

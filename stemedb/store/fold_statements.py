@@ -71,9 +71,10 @@ def fold_source_status(
 def fold_alias(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: AliasRecord) -> None:
     """Join two subjects, in both directions."""
     if tables.known.put(txn, alias_id(body.first, body.second), record.seq, overwrite=False):
-        row = rows.AliasRow(record.seq, body.timestamp)
-        tables.aliases.put(txn, keys.pair_key(body.first, body.second), row)
-        tables.aliases.put(txn, keys.pair_key(body.second, body.first), row)
+        tables.joins.put(txn, keys.u64(record.seq), rows.JoinRow(body.first, body.second, body.timestamp))
+        for subject, other in ((body.first, body.second), (body.second, body.first)):
+            row = rows.AliasRow(record.seq, body.timestamp, other)
+            tables.aliases.put(txn, keys.alias_key(subject, other), row)
 
 
 def fold_gold_standard(
@@ -82,8 +83,10 @@ def fold_gold_standard(
     """Add what is settled; the newest stands."""
     content_id = gold_id(body.subject, body.predicate, body.object)
     if tables.known.put(txn, content_id, record.seq, overwrite=False):
-        key = keys.question_prefix(body.subject, body.predicate) + keys.u64(record.seq)
-        tables.golds.put(txn, key, rows.GoldRow(content_id, body.object, body.timestamp))
+        seq_key = keys.u64(record.seq)
+        row = rows.GoldRow(content_id, body.subject, body.predicate, body.object, body.timestamp)
+        tables.golds.put(txn, seq_key, row)
+        tables.settled.put(txn, keys.question_prefix(body.subject, body.predicate) + seq_key, None)
 
 
 def fold_judgement(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: JudgementRecord) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from struct import Struct
 
+from blake3 import blake3
+
 from stemedb.model.claim import Assertion
 
 _U64 = Struct(">Q")
@@ -34,15 +36,20 @@ def question_prefix(subject: str, predicate: str | None) -> bytes:
     return subject.encode() + b"\0" + predicate.encode() + b"\0"
 
 
-def pair_key(first: str, second: str) -> bytes:
-    """Return the key of a subject and predicate, or of two subjects."""
-    return first.encode() + b"\0" + second.encode()
+def question_key(subject: str, predicate: str) -> bytes:
+    """Return the key of a subject and predicate."""
+    return subject.encode() + b"\0" + predicate.encode()
 
 
-def split_pair(key: bytes) -> tuple[str, str]:
-    """Return what a `pair_key` was made of."""
-    first, _, second = key.partition(b"\0")
-    return first.decode(), second.decode()
+def split_question(key: bytes) -> tuple[str, str]:
+    """Return the subject and predicate of a `question_key`."""
+    subject, _, predicate = key.partition(b"\0")
+    return subject.decode(), predicate.decode()
+
+
+def alias_key(subject: str, other: str) -> bytes:
+    """Return the key of an alias; the other subject is hashed, since two whole ones would not fit."""
+    return subject.encode() + b"\0" + blake3(other.encode()).digest(length=16)
 
 
 def owned(owner: bytes | int, seq: int) -> bytes:

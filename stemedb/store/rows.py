@@ -78,9 +78,18 @@ class SourceStateRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class AliasRow(msgspec.Struct, frozen=True, array_like=True):
-    """That two subjects mean the same."""
+    """That two subjects mean the same, seen from one of them: the other."""
 
     seq: int
+    timestamp: int
+    other: str
+
+
+class JoinRow(msgspec.Struct, frozen=True, array_like=True):
+    """An alias in the list of all: both subjects, in byte order."""
+
+    first: str
+    second: str
     timestamp: int
 
 
@@ -88,6 +97,8 @@ class GoldRow(msgspec.Struct, frozen=True, array_like=True):
     """What is settled about a subject and predicate."""
 
     id: bytes
+    subject: str
+    predicate: str
     object: Value
     timestamp: int
 

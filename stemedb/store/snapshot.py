@@ -137,28 +137,26 @@ class Snapshot:
         for key, _ in self._tables.source_claims.walk(self._txn, source_hash, start):
             yield key[len(source_hash) :]
 
-    def aliases(self, subject: str) -> Iterator[tuple[str, rows.AliasRow]]:
-        """Yield the subjects that are joined to this one, in byte order."""
-        for key, row in self._tables.aliases.walk(self._txn, keys.pair_key(subject, "")):
-            yield keys.split_pair(key)[1], row
+    def aliases(self, subject: str) -> Iterator[rows.AliasRow]:
+        """Yield what a subject is joined to."""
+        for _, row in self._tables.aliases.walk(self._txn, keys.question_prefix(subject, None)):
+            yield row
 
-    def all_aliases(self, after: bytes | None = None) -> Iterator[tuple[bytes, str, str, rows.AliasRow]]:
-        """Yield every alias once with its key, from behind the key `after` where given."""
-        for key, row in self._tables.aliases.walk(self._txn, after=after):
-            first, second = keys.split_pair(key)
-            if first.encode() <= second.encode():
-                yield key, first, second, row
+    def joins(self, after_seq: int = 0) -> Iterator[tuple[int, rows.JoinRow]]:
+        """Yield every alias with its seq, in the order of the log."""
+        for key, row in self._tables.joins.walk(self._txn, after=keys.u64(after_seq)):
+            yield keys.seq_of(key), row
 
-    def golds(self, subject: str, predicate: str) -> list[tuple[int, rows.GoldRow]]:
-        """Return the gold standards of a subject and predicate with their seqs, the newest last."""
+    def gold(self, subject: str, predicate: str) -> rows.GoldRow | None:
+        """Return the gold standard that stands for a subject and predicate: the last one set."""
         prefix = keys.question_prefix(subject, predicate)
-        return [(keys.seq_of(key), row) for key, row in self._tables.golds.walk(self._txn, prefix)]
+        found = self._tables.settled.last(self._txn, prefix, prefix + keys.u64(self.state.applied_seq))
+        return None if found is None else self._tables.golds.require(self._txn, found[0][len(prefix) :])
 
-    def all_golds(self, after: bytes | None = None) -> Iterator[tuple[bytes, str, str, rows.GoldRow]]:
-        """Yield every gold standard with its key, subject and predicate, from behind `after` where given."""
-        for key, row in self._tables.golds.walk(self._txn, after=after):
-            subject, predicate, _ = key[:-8].split(b"\0", 2)
-            yield key, subject.decode(), predicate.decode(), row
+    def golds(self, after_seq: int = 0) -> Iterator[tuple[int, rows.GoldRow]]:
+        """Yield every gold standard with its seq, in the order of the log."""
+        for key, row in self._tables.golds.walk(self._txn, after=keys.u64(after_seq)):
+            yield keys.seq_of(key), row
 
     # -- agents and counts --
 
@@ -180,14 +178,14 @@ class Snapshot:
     ) -> Iterator[tuple[str, str, rows.QuestionRow]]:
         """Yield subjects (beginning with `prefix`) and predicates with their counts, in byte order."""
         for key, row in self._tables.questions.walk(self._txn, prefix.encode(), after):
-            yield (*keys.split_pair(key), row)
+            yield (*keys.split_question(key), row)
 
     def escalations(self, after: bytes | None = None) -> Iterator[tuple[str, str]]:
         """Yield the subjects and predicates where a crowd stands with nobody above it."""
         for key, _ in self._tables.escalations.walk(self._txn, after=after):
-            yield keys.split_pair(key)
+            yield keys.split_question(key)
 
     def question(self, subject: str, predicate: str) -> rows.QuestionRow:
         """Return the counts of a subject and predicate."""
-        row = self._tables.questions.get(self._txn, keys.pair_key(subject, predicate))
+        row = self._tables.questions.get(self._txn, keys.question_key(subject, predicate))
         return row or rows.QuestionRow()

@@ -14,8 +14,10 @@
 | `contents` | source hash | the content |
 | `source_states` | source hash, seq u64 | status from then on |
 | `source_claims` | source hash, claim's id | empty |
-| `aliases` | subject NUL other subject (both ways) | when |
-| `golds` | subject NUL predicate NUL seq u64 | what is settled |
+| `aliases` | subject NUL 16 bytes of the other's hash (both ways) | the other, when |
+| `joins` | seq u64 | the alias, for lists |
+| `golds` | seq u64 | what is settled |
+| `settled` | subject NUL predicate NUL seq u64 | empty |
 | `judged` | gold standard's id, agent | the judgement's seq |
 | `trust` | agent, seq u64 | trust after that judgement |
 | `agents` | agent | how many claims it signed |
@@ -58,7 +60,9 @@ class Tables:
         self.source_states = Table("source_states", rows.SourceStateRow)
         self.source_claims = Table("source_claims", type(None))
         self.aliases = Table("aliases", rows.AliasRow)
+        self.joins = Table("joins", rows.JoinRow)
         self.golds = Table("golds", rows.GoldRow)
+        self.settled = Table("settled", type(None))
         self.judged = Table("judged", int)
         self.trust = Table("trust", rows.TrustRow)
         self.agents = Table("agents", int)

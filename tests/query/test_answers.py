@@ -236,7 +236,7 @@ def test_questions_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
         resolve(engine, "recency")
     assert refused.value.reason == "too_many_candidates"
     assert len(page(engine).assertions) == 6
-    monkeypatch.setattr("stemedb.query.claims._LOOK_AT_CLOCK_EVERY", 1)
-    monkeypatch.setattr("stemedb.query.claims.Deadline.__init__.__defaults__", (-1.0,))
+    monkeypatch.setattr("stemedb.query.candidates._LOOK_AT_CLOCK_EVERY", 1)
+    monkeypatch.setattr("stemedb.query.candidates.Deadline.__init__.__defaults__", (-1.0,))
     with pytest.raises(QueryTimeout):
         page(engine)

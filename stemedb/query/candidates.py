@@ -1,0 +1,110 @@
+"""Finding the claims of a question: one walk a subject, newest first, bounded in claims and in time."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterator
+
+from stemedb import limits
+from stemedb.errors import QueryTimeout, Unprocessable
+from stemedb.query.claims import SeenClaim, passes, see
+from stemedb.query.enrich import Surroundings
+from stemedb.query.moment import Moment
+from stemedb.query.question import Question
+from stemedb.store import ClaimRow, Snapshot
+from stemedb.store.keys import question_prefix
+
+_LOOK_AT_CLOCK_EVERY = 1024
+
+
+class Deadline:
+    """Ends a question that runs too long."""
+
+    def __init__(self, timeout_s: float = limits.QUERY_TIMEOUT_S) -> None:
+        """Start now."""
+        self._timeout_s = timeout_s
+        self._ends_at = time.monotonic() + timeout_s
+        self._looked = 0
+
+    def look(self) -> None:
+        """Count one claim looked at; raise `QueryTimeout` when the time is over."""
+        self._looked += 1
+        if self._looked % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._ends_at:
+            raise QueryTimeout(f"the question took more than {self._timeout_s} s")
+
+
+class Search:
+    """The claims of one question at one moment."""
+
+    def __init__(self, snapshot: Snapshot, question: Question, moment: Moment) -> None:
+        """Get ready; nothing is read yet but the aliases of the subject, where they are wanted."""
+        self.question = question
+        self.moment = moment
+        self.around = Surroundings(snapshot, moment)
+        self._snapshot = snapshot
+        self._subjects = joined_subjects(snapshot, question.subject, moment) if question.aliases else None
+
+    def matching(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim | None]]:
+        """Yield every claim in reply order with its place; None for one that does not pass.
+
+        The place is the claim's key behind the subject, so that it orders claims of several subjects.
+        """
+        deadline = Deadline()
+        for place, row in self._walk(after):
+            deadline.look()
+            seen = see(row, self.moment, self.around, decay=self.question.decay)
+            yield place, seen if seen is not None and passes(self.question, seen) else None
+
+    def candidates(self) -> list[SeenClaim]:
+        """Return the claims that a lens weighs: all that pass, but those whose source was retracted.
+
+        Raises `Unprocessable` where more than 100,000 claims would have to be looked at.
+        """
+        return [seen for seen in self.all_matching() if not seen.retracted]
+
+    def all_matching(self) -> list[SeenClaim]:
+        """Return every claim that passes; raises as `candidates` does."""
+        found = []
+        for looked, (_, seen) in enumerate(self.matching(), start=1):
+            if looked > limits.CANDIDATES_MAX:
+                raise Unprocessable(
+                    f"more than {limits.CANDIDATES_MAX} claims bear on this question",
+                    code="too_many_candidates",
+                    hint="Ask about a narrower subject, or page through the claims without a lens.",
+                )
+            if seen is not None:
+                found.append(seen)
+        return found
+
+    def _walk(self, after: bytes | None) -> Iterator[tuple[bytes, ClaimRow]]:
+        if self._subjects is None:
+            return self._walk_one(self.question.subject, after)
+        return heapq.merge(
+            *(self._walk_one(subject, after) for subject in self._subjects), key=lambda found: found[0]
+        )
+
+    def _walk_one(self, subject: str, after: bytes | None) -> Iterator[tuple[bytes, ClaimRow]]:
+        prefix = question_prefix(subject, None)
+        after_key = None if after is None else prefix + after
+        for key, row in self._snapshot.walk(subject, self.question.predicate, after_key):
+            yield key[len(prefix) :], row
+
+
+def joined_subjects(snapshot: Snapshot, subject: str, moment: Moment) -> list[str]:
+    """Return `subject` and all that aliases join to it, in byte order.
+
+    Raises `Unprocessable` where they are more than `ALIASES_MAX`.
+    """
+    found = {subject}
+    waiting = [subject]
+    while waiting:
+        for alias in snapshot.aliases(waiting.pop()):
+            if alias.other not in found and moment.sees(alias.seq, alias.timestamp):
+                found.add(alias.other)
+                waiting.append(alias.other)
+        if len(found) > limits.ALIASES_MAX:
+            raise Unprocessable(
+                f"more than {limits.ALIASES_MAX} subjects are joined to this one", code="too_many_aliases"
+            )
+    return sorted(found, key=str.encode)

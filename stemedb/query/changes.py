@@ -1,0 +1,45 @@
+"""`since`: what was recorded about a subject and predicate after a position in the log."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from stemedb.errors import Invalid
+from stemedb.model.feed import body_out
+from stemedb.model.records import AssertionRecord, Body, EndorsementRecord, VoteRecord
+from stemedb.model.replies import ChangesReply
+from stemedb.query.candidates import Deadline
+from stemedb.query.moment import Moment
+from stemedb.query.question import Question
+from stemedb.store import ClaimRow, Snapshot
+
+
+def changes_since(snapshot: Snapshot, question: Question, moment: Moment) -> ChangesReply:
+    """Return the records of a question after its `since`, in the order of the log, at most `limit`.
+
+    Raises `Invalid` for a `since` past the head.
+    """
+    since = question.since
+    if since is None:
+        since = snapshot.seq_at(question.since_us or 0)
+    if since > snapshot.state.applied_seq:
+        raise Invalid(f"/since: {since} is past the head of the log", code="known_at_past_head")
+    deadline = Deadline()
+    found: dict[int, Body] = {}
+    for _, row in snapshot.walk(question.subject, question.predicate):
+        deadline.look()
+        found.update((seq, body) for seq, body in _records(snapshot, row) if since < seq <= moment.seq)
+    wanted = sorted(found)[: question.limit]
+    return ChangesReply([body_out(seq, snapshot.recorded_at(seq), found[seq]) for seq in wanted])
+
+
+def _records(snapshot: Snapshot, row: ClaimRow) -> list[tuple[int, Body]]:
+    """Return the records that a claim and what was said of it came from."""
+    records: list[tuple[int, Body]] = [
+        (row.seq, AssertionRecord(row.assertion, row.signatures, row.by_admin))
+    ]
+    endorsements = sorted(snapshot.endorsements(row), key=lambda each: each[1].seq)
+    for seq, group in groupby(endorsements, key=lambda each: each[1].seq):
+        records.append((seq, EndorsementRecord(row.id, tuple(signature for signature, _ in group))))
+    records += [(seq, VoteRecord(each.vote, each.signature)) for seq, each in snapshot.votes(row)]
+    return records
