@@ -5,9 +5,11 @@ there after any crash. It knows nothing of what the records mean: bodies are opa
 `model`, `errors`, `limits` and `telemetry`, nothing else of ours.
 
 `protocol` is what others see; `frames` knows the bytes, `segments` and `folder` the files, `recovery` the end
-of the log after a stop, `local` the writing, `offline` the tools for a folder at rest.
+of the log after a stop, `local` the writing, `erasing` the overwriting of bodies in place, `offline` the
+tools for a folder at rest.
 """
 
+from stemedb.log.erasing import Erases
 from stemedb.log.frames import chain_start, next_chain
 from stemedb.log.genesis import Genesis, decode_genesis
 from stemedb.log.local import LocalLog, Usage
@@ -21,6 +23,7 @@ __all__ = [
     "GENESIS_TYPE",
     "Clock",
     "Draft",
+    "Erases",
     "FolderLock",
     "Genesis",
     "Head",

@@ -51,3 +51,14 @@ def check_page(from_seq: int, to_seq: int, head_seq: int) -> None:
         raise Invalid(f"seq {from_seq} to {to_seq} is not a range of this log, which ends with {head_seq}")
     if to_seq - from_seq >= LOG_PROOF_PAGE_MAX:
         raise Invalid(f"{to_seq - from_seq + 1} hashes; at most {LOG_PROOF_PAGE_MAX} are given at once")
+
+
+def check_erasable(seqs: Sequence[int], head_seq: int) -> None:
+    """Refuse to erase what is not there, and the genesis, by which a log is known.
+
+    Raises:
+        Invalid: with the first seq that cannot be erased.
+    """
+    for seq in seqs:
+        if not 1 < seq <= head_seq:
+            raise Invalid(f"record {seq} cannot be erased: 2 to {head_seq} can")

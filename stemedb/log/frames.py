@@ -11,7 +11,8 @@ frame the body is overwritten with zeros and the hash is still that of what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -188,6 +189,44 @@ def redact(frame: bytes) -> bytes:
     changed[FRAME_BYTES_MIN : _PREFIX_BYTES + length] = bytes(length - PAYLOAD_BYTES_MIN)
     _U32.pack_into(changed, 4, crc32c(memoryview(changed)[8:]))
     return bytes(changed)
+
+
+def frame_bytes(head: bytes, seq: int) -> int | None:
+    """Give the bytes that the frame takes whose first `FRAME_BYTES_MIN` bytes are `head`.
+
+    None if it cannot be the frame of `seq`. Nothing here depends on what `redact` changes.
+    """
+    if len(head) < FRAME_BYTES_MIN:
+        return None
+    length: int
+    length, _, batch, _, _, flags, found, _ = _FRAME.unpack_from(head)
+    if not PAYLOAD_BYTES_MIN <= length <= PAYLOAD_BYTES_MAX or found != seq:
+        return None
+    if not 0 < batch <= seq or flags not in (0, REDACTED):
+        return None
+    return _PREFIX_BYTES + length + -length % ALIGNMENT
+
+
+def half_redacted(frame: bytes, sector_ends: Iterable[int]) -> bool:
+    """Say whether some part of a frame between `sector_ends` is as `redact` would leave it.
+
+    `sector_ends` are places after the frame's head. Cheap, and never wrong about a frame of which some
+    sectors are as before and some as after `redact`; other damage may look so too.
+    """
+    length, _, _, digest, _, flags, _, _ = _FRAME.unpack_from(frame)
+    if flags == REDACTED or blake3(frame[_PREFIX_BYTES : _PREFIX_BYTES + length]).digest() == digest:
+        return True
+    ends = [*sector_ends, len(frame)]
+    return any(not frame[begin:end].strip(b"\0") for begin, end in pairwise(ends))
+
+
+def frame_record(buffer: memoryview, offset: int) -> Record:
+    """Give the record of a frame that was checked before."""
+    length, _, _, _, kind, flags, seq, recorded_at = _FRAME.unpack_from(buffer, offset)
+    body = bytes(buffer[offset + FRAME_BYTES_MIN : offset + _PREFIX_BYTES + length])
+    if flags == REDACTED:
+        return Record(seq, recorded_at, kind, b"", redacted=True)
+    return Record(seq, recorded_at, kind, body)
 
 
 def encode_header(header: Header) -> bytes:

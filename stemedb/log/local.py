@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from stemedb.errors import StorageFailed, Unavailable
 from stemedb.limits import LOG_NO_SPACE_RETRY_S, LOG_READ_BYTES_MAX, LOG_READ_RECORDS_MAX
 from stemedb.log.board import Board
-from stemedb.log.checks import check_batch, check_from, check_page
+from stemedb.log.checks import check_batch, check_erasable, check_from, check_page
+from stemedb.log.erasing import erase_bodies
 from stemedb.log.files import NO_SPACE, Faults, sync_folder, write_all
 from stemedb.log.folder import segment_name
 from stemedb.log.frames import HEADER_BYTES, Header, encode_batch, encode_header
@@ -117,6 +118,15 @@ class LocalLog:
         check_page(from_seq, to_seq, head_seq)
         pages = self._segments.frames(from_seq, to_seq, head_seq)
         return [frame.digest for frames in pages for frame in frames]
+
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Overwrite the bodies of records where they stand; see `Log.erase`."""
+        check_erasable(seqs, self._board.head().seq)
+        try:
+            with self._segments.changing:
+                erase_bodies(self._segments, seqs, self._reached)
+        except OSError as error:
+            raise self._fail("erasing before the end of", error) from error
 
     def head(self) -> Head:
         """Give the last durable record's seq, chain value and time."""

@@ -8,7 +8,7 @@ from threading import Lock
 
 from stemedb.limits import LOG_READ_RECORDS_MAX
 from stemedb.log.board import Board
-from stemedb.log.checks import check_batch, check_from, check_page
+from stemedb.log.checks import check_batch, check_erasable, check_from, check_page
 from stemedb.log.frames import chain_start, next_chain, payload_hash
 from stemedb.log.genesis import genesis_draft, new_log_id
 from stemedb.log.protocol import Clock, Draft, Head, Position, Record
@@ -68,6 +68,13 @@ class MemoryLog:
         """Give frame hashes; see `Log.hashes`."""
         check_page(from_seq, to_seq, self._board.head().seq)
         return self._hashes[from_seq - 1 : to_seq]
+
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Let go of the bodies of records; see `Log.erase`."""
+        with self._lock:
+            check_erasable(seqs, self._board.head().seq)
+            for seq in seqs:
+                self._records[seq - 1] = self._records[seq - 1]._replace(body=b"", redacted=True)
 
     def head(self) -> Head:
         """Give the last record's seq, chain value and time."""

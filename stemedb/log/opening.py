@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import msgspec
 
 from stemedb.errors import Invalid, StorageFailed
 from stemedb.limits import LOG_SEGMENT_BYTES_DEFAULT
+from stemedb.log.erasing import Erases, mend
 from stemedb.log.files import Faults, make_zeroed, sync_folder, write_all, write_file
 from stemedb.log.folder import (
     META_NAME,
@@ -43,6 +45,10 @@ _SEGMENT_BYTES_LEAST: Final = 2 * HEADER_BYTES
 _KEY_BYTES: Final = 32
 
 
+def _erases_nothing(_type: int, _body: bytes) -> Sequence[int]:
+    return ()
+
+
 def open_log(  # noqa: PLR0913 - the one place where a log is configured; each is explained below
     folder: Path,
     *,
@@ -53,6 +59,7 @@ def open_log(  # noqa: PLR0913 - the one place where a log is configured; each i
     lock: FolderLock | None = None,
     progress: Progress | None = None,
     on_batch: OnBatch | None = None,
+    erases: Erases = _erases_nothing,
     faults: Faults | None = None,
 ) -> LocalLog:
     """Open the log in `folder` for appending; a folder without one gets a new log with its genesis.
@@ -66,6 +73,7 @@ def open_log(  # noqa: PLR0913 - the one place where a log is configured; each i
         lock: the folder's lock if the caller took it already; the log lets it go when closed.
         progress: told the bytes checked and the bytes there are, while the last segment is read.
         on_batch: told after each batch what its sync took, its records and bytes.
+        erases: tells what a record says is erased, so that an erasure cut short is finished, not damage.
         faults: tests' hook into the steps of the write path.
 
     Raises:
@@ -81,6 +89,7 @@ def open_log(  # noqa: PLR0913 - the one place where a log is configured; each i
         held = held or FolderLock(folder)
         _create_if_new(folder, segment_bytes, server_key, clock, faults, known_seq)
         segments = open_segments(folder, read_meta(folder))
+        segments.mend = lambda at, stop: mend(segments, at, stop, erases)
         tail = survey(segments, known_seq, progress)
         removed = _remove_leftovers(segments)
         settle(segments, tail)

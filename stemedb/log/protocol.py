@@ -94,6 +94,19 @@ class Log(Protocol):
             Corrupt: stored bytes are not what was written.
         """
 
+    def erase(self, seqs: Sequence[int]) -> None:
+        """Overwrite the bodies of these records wherever the log keeps them; durable when it returns.
+
+        The records keep their place, time and hash, so that every chain value and proof stays as it was. May
+        be repeated. The caller appends a record that names the seqs before it calls this: what a stop cuts
+        short is to be called for again after the next opening.
+
+        Raises:
+            Invalid: a seq is below 2 or beyond the head; nothing was overwritten.
+            StorageFailed: a write or sync failed; the log is dead.
+            Corrupt: stored bytes are not what was written.
+        """
+
     def head(self) -> Head:
         """Give the last durable record's seq, chain value and time."""
 

@@ -95,9 +95,10 @@ class _Scan:
 
 
 def survey(segments: Segments, known_seq: int, progress: Progress | None = None) -> Tail:
-    """Find the log's end, reading the last segment only; changes nothing, and may run beside a writer.
+    """Find the log's end, reading the last segment only; may run beside a writer.
 
-    `known_seq` is the highest seq that a view, a snapshot or an archive holds.
+    Changes nothing, unless `segments` mends frames that were half overwritten. `known_seq` is the highest
+    seq that a view, a snapshot or an archive holds.
 
     Raises:
         Corrupt: records that had been synced are damaged or gone.
@@ -106,7 +107,7 @@ def survey(segments: Segments, known_seq: int, progress: Progress | None = None)
     while True:
         scan.run(progress)
         end = judge_end(scan.segment, scan.stop)
-        if end is not None:
+        if end is not None and not (end.damaged and segments.mends(len(segments.items) - 1, scan.stop)):
             break
     seq = scan.stop.seq
     if end.damaged or (end.used_bytes and seq <= known_seq):

@@ -1,14 +1,15 @@
 """Checked reading from segment files.
 
 Nothing here writes. A `Segments` may be read by many threads while one thread appends to the last file:
-readers never go past the seq they are told is durable.
+readers never go past the seq they are told is durable. Whoever overwrites a frame in place holds `changing`;
+a reader that met such a frame halfway looks again.
 """
 
 from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple, NoReturn
@@ -117,6 +118,10 @@ class Segments:
         self.log_id = log_id
         self.items = items
         self.interrupted = interrupted
+        self.changing = Lock()
+        """Held while frames are overwritten in place."""
+        self.mend: Callable[[int, Stop], bool] | None = None
+        """Makes a half overwritten frame in segment (place) whole; called with `changing` held."""
 
     def used_bytes(self, at: int) -> int | None:
         """Say where the bytes of a sealed segment end; None for the last one."""
@@ -155,9 +160,21 @@ class Segments:
                 if skip < len(frames):
                     yield frames[skip:] if skip > 0 else frames
                     from_seq = frames[-1].record.seq + 1
-            if walk.stop.why:
+            if not walk.stop.why:
+                at += 1
+            elif not self._whole_after_all(at, walk.stop):
                 raise_damaged(self.items[at].path, walk.stop, self.last_seq(at, head_seq))
-            at += 1
+
+    def _whole_after_all(self, at: int, stop: Stop) -> bool:
+        """Look again at a frame that was not whole: it may have been overwritten right then, or only half."""
+        with self.changing:
+            if any(Walk(self.items[at], stop.seq, stop.offset, last_seq=stop.seq)):
+                return True
+            return self.mends(at, stop)
+
+    def mends(self, at: int, stop: Stop) -> bool:
+        """Make the frame at `stop` whole if an overwriting was cut short there; say whether it is now."""
+        return self.mend is not None and self.mend(at, stop)
 
 
 def raise_damaged(path: Path, stop: Stop, last_seq: int) -> NoReturn:

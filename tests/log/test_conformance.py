@@ -249,3 +249,29 @@ def test_read_beside_appends_sees_only_whole_batches_in_order(log: Log) -> None:
     for reader in readers:
         reader.join(60)
     assert faults == []
+
+
+def test_erase_keeps_place_time_and_hash(log: Log) -> None:
+    fill(log, 4)
+    before, head, hashes = log.read(1, 100), log.head(), log.hashes(1, 13)
+    log.erase([3, 7])
+    log.erase([7])
+    after = log.read(1, 100)
+    assert (log.head(), log.hashes(1, 13)) == (head, hashes)
+    assert [record.seq for record in after if record.redacted] == [3, 7]
+    assert after[2] == before[2]._replace(body=b"", redacted=True)
+    assert [record for record in after if not record.redacted] == [
+        record for record in before if record.seq not in (3, 7)
+    ]
+    assert log.append(drafts(14, 1)).first_seq == 14
+
+
+def test_erase_refuses_what_cannot_go(log: Log) -> None:
+    fill(log, 1)
+    for seq in (-1, 0, 1, 5):
+        with pytest.raises(Invalid):
+            log.erase([2, seq])
+    assert not log.read(2, 1)[0].redacted
+    log.close()
+    with pytest.raises(Unavailable):
+        log.erase([2])
