@@ -23,13 +23,14 @@ test-slow: venv ## what takes minutes: crash, load and further host scenarios
 soak: venv ## run under load for as long as SOAK_SECONDS says
 	@.venv/bin/python tools/run_tests.py soak
 
-lint: venv ## ruff, mypy, layering, yamllint, ansible-lint
+lint: venv ## ruff, mypy, layering, shellcheck, yamllint, ansible-lint
 	@.venv/bin/python tools/run_tests.py lint
 
 bench: venv ## measure this machine and the service on it
 	@.venv/bin/python -m bench
 
-docs: venv ## check the links between the documents
+docs: venv ## write the tables that come from the roles' specifications, check every link
+	@.venv/bin/python tools/role_docs.py
 	@.venv/bin/python tools/check_docs.py
 
 venv: ## make or complete .venv (PYTHON=3.10: the service and its tests only, in .venv-3.10)

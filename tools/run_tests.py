@@ -25,6 +25,7 @@ OLDEST_PYTHON = "3.10"
 SHOWN_LINES_MAX = 200
 CHECK_TIMEOUT_S = 600
 PYTEST_TIMEOUT_S = 1200
+SLOW_TIMEOUT_S = 3600
 SCENARIO_TIMEOUT_S = 1500
 SOAK_TIMEOUT_S = 24 * 3600
 
@@ -83,12 +84,14 @@ def lint_steps() -> list[Step]:
 def pytest_step(name: str, marker: str, python: str = "", timeout_s: int = PYTEST_TIMEOUT_S) -> Step:
     """Return a run of the tests that `marker` selects, on the controller's Python or on another one."""
     folder = ROOT / (f".venv-{python}" if python else ".venv")
+    prepare = [str(ROOT / "tools" / "venv"), "service", python] if python else None
     return Step(
         name,
         [str(folder / "bin" / "pytest"), "-m", marker, f"--junit-xml={LOGS / name}.xml"],
         timeout_s=timeout_s,
         junit=True,
-        prepare=[str(ROOT / "tools" / "venv"), "service", python] if python else None,
+        # What is slow starts machines of its own.
+        prepare=[str(ROOT / "tools" / "bootstrap")] if marker == "slow" else prepare,
     )
 
 
@@ -120,7 +123,7 @@ def steps_of(target: str) -> list[Step]:
             *scenario_steps(default=True),
         ]
     if target == "test-slow":
-        return [pytest_step("slow", "slow"), *scenario_steps(default=False)]
+        return [pytest_step("slow", "slow", timeout_s=SLOW_TIMEOUT_S), *scenario_steps(default=False)]
     if target == "soak":
         return [pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)]
     raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
