@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -188,8 +188,13 @@ def _refuse_unknown(env: Mapping[str, str]) -> None:
     known = {setting.name for setting in SETTINGS} | CLIENT_NAMES
     for name in sorted(env):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)[0]
-            raise BadSettings(f"{name} is not a setting; the nearest known name is {near}")
+            raise BadSettings(f"{name} is not a setting; the nearest known name is {_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    # Compared without what all of them begin with: it would make any two look alike.
+    endings = sorted(each[len(PREFIX) :] for each in known)
+    return PREFIX + difflib.get_close_matches(name[len(PREFIX) :], endings, n=1, cutoff=0.0)[0]
 
 
 def example() -> str:

@@ -6,12 +6,12 @@ has a registry of its own, each logger its own stream.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, BinaryIO, Final
 
-import msgspec
 import prometheus_client
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -156,11 +156,10 @@ class Telemetry:
 
 def make_logger(level: int, stream: BinaryIO) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that writes one JSON object a line to `stream`, from `level` (of `logging`) on."""
-    encoder = msgspec.json.Encoder(enc_hook=repr)
 
     def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
-        # JSON escapes every control character: what a client sends cannot start a line of its own.
-        return encoder.encode(event)
+        # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
+        return json.dumps(event, default=repr, separators=(",", ":")).encode()
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(stream),

@@ -11,7 +11,7 @@ from stemedb import limits
 from stemedb.api.call import Call, tagged
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
-from stemedb.engine.shapes import LensReply, QueryReply, SkepticReply
+from stemedb.engine.shapes import ChangesReply, ConstraintsReply, LensReply, QueryReply, SkepticReply
 from stemedb.errors import Invalid, QueryTimeout, Unavailable
 from stemedb.query import PARAMETERS, SKEPTIC_PARAMETERS, Answer, Question, ask, ask_skeptic, parse_question
 
@@ -113,7 +113,35 @@ _DESCRIBED = (
     ),
     Parameter("as_of", _TEXT, "the world as claimed then: Unix seconds or RFC 3339"),
     Parameter("known_at", _TEXT, "what the server knew then: a position in the log or RFC 3339"),
+    Parameter("since", _TEXT, "what changed after a position or time, instead of the claims"),
     Parameter("decay", {"type": "boolean", "default": True}, "whether confidence fades with age"),
+    Parameter(
+        "aliases", {"type": "boolean", "default": False}, "whether other names of the subject count too"
+    ),
+    Parameter(
+        "visual_near", {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "only claims with a similar image"
+    ),
+    Parameter(
+        "visual_threshold",
+        {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": limits.VISUAL_BITS,
+            "default": limits.VISUAL_THRESHOLD_DEFAULT,
+        },
+        "bits in which a similar image may differ",
+    ),
+    Parameter("vector_near", _TEXT, "the claims whose embedding is nearest to this one"),
+    Parameter(
+        "k",
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": limits.PAGE_ITEMS_MAX,
+            "default": limits.NEAREST_DEFAULT,
+        },
+        "how many of the nearest",
+    ),
     Parameter(
         "limit",
         {
@@ -138,7 +166,7 @@ ROUTES = (
         "/v1/query",
         query,
         "Ask about a subject: a page of claims, or a lens's resolution.",
-        {200: (QueryReply, LensReply), 304: ()},
+        {200: (QueryReply, LensReply, ConstraintsReply, ChangesReply), 304: ()},
         parameters=_described(PARAMETERS, required=frozenset({"subject"})),
         refusals=(422, 504),
     ),

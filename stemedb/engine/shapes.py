@@ -6,7 +6,9 @@ Those rooms see only the engine and the questions; this list is all of the model
 from stemedb.model.canonical import assertion_id, canonical_bytes
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import (
+    ChangesReply,
     ClaimOut,
+    ConstraintsReply,
     HealthReply,
     LensReply,
     PrepareReply,
@@ -19,7 +21,9 @@ from stemedb.model.wire import AssertionIn, PrepareIn, assertion_from_wire, asse
 
 __all__ = [
     "AssertionIn",
+    "ChangesReply",
     "ClaimOut",
+    "ConstraintsReply",
     "HealthReply",
     "LensReply",
     "PrepareIn",

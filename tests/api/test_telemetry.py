@@ -1,0 +1,78 @@
+"""Metrics: their names, the sliding window, and that two servers share nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+
+from stemedb import limits
+from stemedb.telemetry import LatencyWindow, Telemetry, make_logger
+
+NAMES = (
+    "stemedb_query_latency_seconds",
+    "stemedb_query_duration_seconds",
+    "stemedb_assertions_total",
+    "stemedb_assertions_ingested_total",
+    "stemedb_queries_total",
+    "stemedb_wal_fsync_latency_seconds",
+    "stemedb_wal_fsync_errors_total",
+    "stemedb_wal_batch_size",
+    "stemedb_wal_bytes_written_total",
+    "stemedb_wal_segments",
+    "stemedb_wal_disk_usage_bytes",
+    "stemedb_wal_recovery_duration_seconds",
+    "stemedb_storage_operation_duration_seconds",
+    "stemedb_storage_operation_errors_total",
+    "stemedb_http_requests_total",
+    "stemedb_requests_rejected_total",
+    "stemedb_query_timeout_total",
+    "process_resident_memory_bytes",
+)
+
+
+def test_every_metric_has_its_name() -> None:
+    text = Telemetry().exposition().decode()
+    for name in NAMES:
+        assert f"# TYPE {name} " in text
+    assert "_created" not in text
+
+
+def test_latency_is_a_summary_of_the_last_minutes() -> None:
+    now = 0.0
+    window = LatencyWindow(lambda: now)
+    assert math.isnan(window.quantile(0.5))
+    for number in range(100):
+        window.observe(number / 100)
+    assert (window.quantile(0.5), window.quantile(0.99)) == (0.5, 0.99)
+    now = limits.LATENCY_WINDOW_S + 1
+    window.observe(7.0)
+    assert (window.quantile(0.5), window.quantile(0.99)) == (7.0, 7.0)
+
+
+def test_latency_has_the_quantile_as_its_only_label() -> None:
+    telemetry = Telemetry()
+    telemetry.query_latency.observe(0.25)
+    text = telemetry.exposition().decode()
+    assert 'stemedb_query_latency_seconds{quantile="0.99"} 0.25' in text
+    assert "stemedb_query_latency_seconds_count 1.0" in text
+
+
+def test_two_instances_share_nothing() -> None:
+    one, other = Telemetry(), Telemetry()
+    one.ingested.inc()
+    one.count_assertions(lambda: 5)
+    assert "stemedb_assertions_ingested_total 0.0" in other.exposition().decode()
+    assert "stemedb_assertions_total 5.0" in one.exposition().decode()
+    assert "stemedb_assertions_total 0.0" in other.exposition().decode()
+
+
+def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
+    stream = io.BytesIO()
+    log = make_logger(logging.INFO, stream)
+    log.info("request", path='a\nb\r"\x1b[31m\u2028', status=200)
+    log.debug("unseen")
+    (text,) = stream.getvalue().decode().splitlines()
+    assert json.loads(text)["path"] == 'a\nb\r"\x1b[31m\u2028'
+    assert {"event", "level", "time"} <= set(json.loads(text))
