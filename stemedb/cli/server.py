@@ -45,21 +45,30 @@ Exit status: 0 stopped, 65 corrupt data, 74 storage failed, 75 data or port in u
 @click.version_option(__version__, prog_name="stemedb-api", message="%(prog)s %(version)s")
 def main() -> None:
     """Run the service and end the process with its status."""
-    status = 0
+    status, reason = 0, ""
     try:
         _serve(read_settings(os.environ))
     except StemedbError as error:
         status = next(
             (code for kind, code in EXIT_STATUS.items() if isinstance(error, kind)), EXIT_UNEXPECTED
         )
-        print(f"stemedb-api: {_one_line(error)}", file=sys.stderr)
+        reason = _one_line(error)
     except Exception as error:  # noqa: BLE001  (one line, whatever it was)
         status = EXIT_UNEXPECTED
-        print(f"stemedb-api: unexpected: {error!r}", file=sys.stderr)
+        reason = f"unexpected: {error!r}"
     flush()
+    if reason:
+        _say_last(f"stemedb-api: {reason}\n")
     # No farewell by the interpreter: threads may still be inside the storage engine, and nothing that they
     # do matters any more. What was acknowledged is on the disk.
     os._exit(status)
+
+
+def _say_last(line: str) -> None:
+    """Write the last line of all: threads that still log are cut off before, not in the middle of it."""
+    stderr = os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.write(stderr, line.encode(errors="backslashreplace"))
 
 
 def _one_line(error: StemedbError) -> str:
