@@ -1,0 +1,82 @@
+"""The test runner itself: what it counts, and that nothing broken passes for green."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import run_tests
+from tools.run_tests import Counts, Step
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the runner's logs and its idea of the repository in a folder of the test's own."""
+    monkeypatch.setattr(run_tests, "ROOT", tmp_path)
+    monkeypatch.setattr(run_tests, "LOGS", tmp_path)
+    return tmp_path
+
+
+def python(name: str, code: str, timeout_s: int = 60, prepare: str | None = None) -> Step:
+    """Return a step that runs a line of Python."""
+    before = [sys.executable, "-c", prepare] if prepare else None
+    return Step(name, [sys.executable, "-c", code], timeout_s=timeout_s, prepare=before)
+
+
+def pytest_run(logs: Path, source: str) -> Step:
+    """Return a step that runs pytest on one file."""
+    (logs / "test_it.py").write_text(source)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    return Step("it", [*command, f"--junit-xml={logs / 'it.xml'}"], junit=True)
+
+
+@pytest.mark.usefixtures("logs")
+def test_perform_counts_a_command_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_tests.perform(python("good", "pass")) == Counts(passed=1)
+    assert run_tests.perform(python("bad", "raise SystemExit('why it failed')")) == Counts(failed=1)
+    assert "why it failed" in capsys.readouterr().out
+
+
+def test_perform_counts_a_pytest_run_by_its_tests(logs: Path) -> None:
+    source = (
+        "import pytest\n"
+        "def test_good(): pass\n"
+        "def test_bad(): assert False\n"
+        "@pytest.fixture\n"
+        "def broken(): raise RuntimeError\n"
+        "def test_broken(broken): pass\n"
+        "def test_skipped(): pytest.skip('absent')\n"
+    )
+    assert run_tests.perform(pytest_run(logs, source)) == Counts(passed=1, failed=2, skipped=1)
+
+
+def test_perform_takes_a_run_without_tests_for_a_failure(logs: Path) -> None:
+    assert run_tests.perform(pytest_run(logs, "")) == Counts(failed=1)
+    assert run_tests.perform(pytest_run(logs, "import nothing_of_that_name")).failed
+
+
+@pytest.mark.usefixtures("logs")
+def test_perform_ends_what_takes_too_long() -> None:
+    sleeps = "import subprocess, sys; subprocess.run(['sleep', '600'])"
+    assert run_tests.perform(python("slow", sleeps, timeout_s=1)) == Counts(failed=1)
+
+
+@pytest.mark.usefixtures("logs")
+def test_perform_fails_where_means_are_missing_unless_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = python("elsewhere", "pass", prepare="raise SystemExit('no such Python here')")
+    monkeypatch.delenv("ALLOW_MISSING", raising=False)
+    assert run_tests.perform(step) == Counts(failed=1)
+    monkeypatch.setenv("ALLOW_MISSING", "1")
+    assert run_tests.perform(step) == Counts(skipped=1)
+
+
+@pytest.mark.usefixtures("logs")
+def test_main_runs_every_step_and_ends_with_the_sum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [python("bad", "raise SystemExit(1)"), python("good", "pass")]
+    monkeypatch.setattr(run_tests, "steps_of", lambda _: steps)
+    assert run_tests.main(["test"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
