@@ -51,6 +51,7 @@ class LoopDisk:
     def mount(self, *options: str) -> None:
         """Mount it, its journal being replayed."""
         run("mount", "-o", ",".join(("loop", *options)), self._image, self.folder)
+        self._mounted = True
 
     def abort(self) -> None:
         """Let the kernel find the file system damaged: from now on nothing can be written."""
@@ -58,7 +59,9 @@ class LoopDisk:
 
     def unmount(self) -> None:
         """Unmount it; nothing may be open there any more."""
-        run("umount", self.folder)
+        if self._mounted:
+            run("umount", self.folder)
+            self._mounted = False
 
     def check(self) -> None:
         """Repair it, as a boot would."""
