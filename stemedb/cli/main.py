@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
 from stemedb import __version__, errors
-from stemedb.cli.commands import COMMANDS
+from stemedb.cli.commands import COMMANDS, load
 from stemedb.cli.output import print_error
 from stemedb.errors import StemedbError
 
@@ -38,7 +39,26 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage, 65 corrupt data,
 
 
 class Root(click.Group):
-    """The group of all commands."""
+    """The group of all commands, each loaded when it is called or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of a newcomer's needs."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Return a command, None if there is none of that name."""
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` begin with; a name near to the wrong one is named."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            raise click.UsageError(
+                f"no command is called {args[0]!r}" + (f", did you mean {near[0]!r}?" if near else ""), ctx
+            )
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a reader that went away ends it before click calls that a failure."""
@@ -50,7 +70,6 @@ class Root(click.Group):
 
 @click.group(
     cls=Root,
-    commands=COMMANDS,
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

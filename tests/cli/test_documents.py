@@ -10,7 +10,7 @@ import click
 import pytest
 
 from stemedb.cli import main as entry
-from stemedb.cli.commands import COMMANDS
+from stemedb.cli.commands import COMMANDS, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def leaves(path: str, command: click.Command) -> Iterator[tuple[str, click.Comma
         yield path, command
 
 
-LEAVES = dict(found for name, command in COMMANDS.items() for found in leaves(name, command))
+LEAVES = dict(found for name in COMMANDS for found in leaves(name, load(name)))
 
 
 def options(command: click.Command) -> set[str]:

@@ -262,9 +262,10 @@ def test_import_outlives_a_crash_of_the_server(
     feeding.feed(BATCH + 1)
     wait_until(lambda: claims_count(own_service) >= BATCH, "stored the first batch")
     own_service.kill()
+    feeding.feed(BATCH)  # a full batch: the import now tries to send it
+    own_service.start()
     feeding.feed(ROWS - feeding.fed)
     feeding.pipe.close()
-    own_service.start()
     code, out, err = feeding.finish()
     assert (code, err) == (0, "")
     summary = json.loads(out)

@@ -93,6 +93,12 @@ def test_a_question_that_is_none_is_refused_with_1(cli: Cli, arguments: tuple[st
     cli.error(*arguments, code=1)
 
 
+def test_a_command_that_is_none_is_told_the_nearest(cli: Cli) -> None:
+    assert "did you mean 'query'?" in cli.error("querry", code=2)
+    assert "no command is called 'zzz'. See stemedb --help" in cli.error("zzz", code=2)
+    cli.error("--zzz", code=2)
+
+
 def test_an_argument_that_is_no_utf_8_is_2(cli: Cli) -> None:
     done = subprocess.run(
         [BIN / "stemedb", b"query", b"\xff\xfe"], env=cli.env, capture_output=True, check=False, text=True
