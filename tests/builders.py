@@ -22,7 +22,7 @@ SIGNERS = tuple(Signer(bytes([number]) * 32) for number in range(1, 9))
 
 def number(value: float) -> Value:
     """Return a Number value."""
-    return Value(ObjectKind.NUMBER, value)
+    return Value(ObjectKind.NUMBER, float(value))
 
 
 def text(value: str) -> Value:

@@ -74,7 +74,7 @@ def _answer(
     call: Call,
     endpoint: str,
     allowed: frozenset[str],
-    answer: Callable[[Engine, Question, int], Answer],
+    answer: Callable[[Engine, Question, int], Answer[object]],
 ) -> bottle.HTTPResponse:
     engine, telemetry = service.engine, service.telemetry
     question = parse_question(call.parameters(), allowed=allowed)

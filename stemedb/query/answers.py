@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from stemedb.errors import Gone, Invalid, NotFound
 from stemedb.lens import LENSES, Candidate, constraints, layered, skeptic
@@ -18,7 +19,6 @@ from stemedb.model.replies import (
     QueryReply,
     SkepticReply,
     SkepticValueOut,
-    TraceReply,
 )
 from stemedb.model.wire import TIER_NAMES, value_to_wire
 from stemedb.query.candidates import Search
@@ -31,27 +31,21 @@ from stemedb.query.nearby import nearest
 from stemedb.query.question import CONSTRAINTS, Question
 from stemedb.store import Snapshot, View
 
-Reply = (
-    QueryReply
-    | ChangesReply
-    | LensReply
-    | SkepticReply
-    | LayeredReply
-    | ConstraintsReply
-    | ClaimOut
-    | TraceReply
-)
+ReplyT_co = TypeVar("ReplyT_co", covariant=True)
+ReplyT = TypeVar("ReplyT")
+Asked = QueryReply | ChangesReply | LensReply | ConstraintsReply
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[ReplyT_co]):
     """A reply, the position in the log that it saw, and the clock (Unix seconds) it was asked by."""
 
-    reply: Reply
+    reply: ReplyT_co
     seq: int
     clock_s: int
 
 
-def ask(view: View, question: Question, now_s: int) -> Answer:
+def ask(view: View, question: Question, now_s: int) -> Answer[Asked]:
     """Answer a question, asked at `now_s` (Unix seconds), by its lens or with a page of claims.
 
     Raises:
@@ -73,21 +67,21 @@ def ask(view: View, question: Question, now_s: int) -> Answer:
         return _answer(_resolve(question.lens, _Weighed(search)), search.moment)
 
 
-def ask_skeptic(view: View, question: Question, now_s: int) -> Answer:
+def ask_skeptic(view: View, question: Question, now_s: int) -> Answer[SkepticReply]:
     """Answer with the quarrel about one predicate; raises as `ask` does."""
     with view.snapshot() as snapshot:
         search = _search(snapshot, _one_predicate(question), now_s)
         return _answer(_quarrel(_Weighed(search)), search.moment)
 
 
-def ask_layered(view: View, question: Question, now_s: int) -> Answer:
+def ask_layered(view: View, question: Question, now_s: int) -> Answer[LayeredReply]:
     """Answer with each tier's winner; raises as `ask` does."""
     with view.snapshot() as snapshot:
         search = _search(snapshot, _one_predicate(question), now_s)
         return _answer(_layers(_Weighed(search)), search.moment)
 
 
-def ask_constraints(view: View, question: Question, now_s: int) -> Answer:
+def ask_constraints(view: View, question: Question, now_s: int) -> Answer[ConstraintsReply]:
     """Answer with the rules of a subject, or with those of one kind; raises as `ask` does."""
     if question.predicate is not None and question.predicate not in constraints.RULES:
         raise Invalid(f"/predicate: rules are {' or '.join(constraints.RULES)}", code="validation")
@@ -105,7 +99,7 @@ def ask_constraints(view: View, question: Question, now_s: int) -> Answer:
         return _answer(ConstraintsReply([rule for _, rule in found]), moment)
 
 
-def show_claim(view: View, claim_id: bytes, now_s: int) -> Answer:
+def show_claim(view: View, claim_id: bytes, now_s: int) -> Answer[ClaimOut]:
     """Answer with one claim as it stands at `now_s` (Unix seconds); raises `NotFound`, `Gone` when erased."""
     with view.snapshot() as snapshot:
         moment = Moment(snapshot.state.applied_seq, None, now_s)
@@ -136,7 +130,7 @@ def _search(snapshot: Snapshot, question: Question, now_s: int) -> Search:
     return Search(snapshot, question, moment_of(question, snapshot, now_s))
 
 
-def _answer(reply: Reply, moment: Moment) -> Answer:
+def _answer(reply: ReplyT, moment: Moment) -> Answer[ReplyT]:
     return Answer(reply, moment.seq, moment.clock_s)
 
 
@@ -146,7 +140,7 @@ def _one_predicate(question: Question) -> Question:
     return question
 
 
-def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer:
+def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer[QueryReply]:
     cursor = None if question.cursor is None else decode_cursor(question.cursor, question)
     search = Search(snapshot, question, moment_of(question, snapshot, now_s, cursor))
     moment = search.moment

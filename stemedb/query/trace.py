@@ -12,7 +12,7 @@ from stemedb.query.moment import Moment
 from stemedb.store import ClaimRow, Snapshot, View
 
 
-def trace(view: View, claim_id: bytes, now_s: int) -> Answer:
+def trace(view: View, claim_id: bytes, now_s: int) -> Answer[TraceReply]:
     """Return a claim with its parents (nearest first), children, votes, endorsements, source and epoch.
 
     At most 1,000 of each. Raises `NotFound`, `Gone` when erased.
