@@ -91,7 +91,16 @@ def pytest_step(name: str, marker: str, python: str = "", timeout_s: int = PYTES
         timeout_s=timeout_s,
         junit=True,
         # What is slow starts machines of its own.
-        prepare=[str(ROOT / "tools" / "bootstrap")] if marker == "slow" else prepare,
+        prepare=[str(ROOT / "tools" / "bootstrap")] if marker.startswith("slow") else prepare,
+    )
+
+
+def power_step(marker: str, timeout_s: int) -> Step:
+    """Return a run of the tests on virtual machines, which bring their own Python: one run is enough."""
+    step = pytest_step("power", f"vm and {marker}", timeout_s=timeout_s)
+    patience = ["-o", f"faulthandler_timeout={timeout_s}"]  # an emulated machine takes its time to boot
+    return step._replace(
+        command=[*step.command, *patience, "tests/power"], prepare=[str(ROOT / "tools" / "bootstrap")]
     )
 
 
@@ -115,15 +124,20 @@ def steps_of(target: str) -> list[Step]:
     if target == "lint":
         return lint_steps()
     if target == "test":
-        quick = "not slow and not soak"
+        quick = "not slow and not soak and not vm"
         return [
             *lint_steps(),
             pytest_step("service", quick),
             pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON),
             *scenario_steps(default=True),
+            power_step("not slow", PYTEST_TIMEOUT_S),
         ]
     if target == "test-slow":
-        return [pytest_step("slow", "slow", timeout_s=SLOW_TIMEOUT_S), *scenario_steps(default=False)]
+        return [
+            pytest_step("slow", "slow and not vm", timeout_s=SLOW_TIMEOUT_S),
+            power_step("slow", SLOW_TIMEOUT_S),
+            *scenario_steps(default=False),
+        ]
     if target == "soak":
         return [pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)]
     raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
