@@ -21,7 +21,7 @@ OK = 0
 REFUSED = 1
 USAGE = 2
 CORRUPT = 65
-UNREACHABLE = 75
+UNAVAILABLE = 75
 CONFIGURATION = 78
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -34,7 +34,7 @@ Example:
 
 \b
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 65 corrupt data,
-75 server not reachable, 78 unusable profile or key ring, 130 interrupted.
+75 server not reachable or not ready, 78 unusable profile or key ring, 130 interrupted.
 """
 
 
@@ -123,8 +123,8 @@ def _report(error: Exception) -> int:
 
 def exit_code(error: StemedbError) -> int:
     """Return the exit status that an error means (docs/reference/cli.md)."""
-    if error.reason == "unreachable" or isinstance(error, errors.Locked):
-        return UNREACHABLE
+    if isinstance(error, (errors.Unavailable, errors.Locked)):
+        return UNAVAILABLE
     if isinstance(error, errors.BadSettings):
         return CONFIGURATION
     if isinstance(error, errors.Corrupt):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
 from random import SystemRandom
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,7 +98,10 @@ class Transport:
         headers = dict(self._headers)
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        self._connection.request(request.method, self._base_path + request.target, request.body, headers)
+        # A server that refuses (413, 503) may answer and close before it has read the whole body: its answer
+        # says more than the broken pipe. If there is none, getresponse raises instead.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.request(request.method, self._base_path + request.target, request.body, headers)
         with self._connection.getresponse() as response:
             body = response.read(limits.CLIENT_REPLY_BYTES_MAX + 1)
             if len(body) > limits.CLIENT_REPLY_BYTES_MAX:

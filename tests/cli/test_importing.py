@@ -18,11 +18,11 @@ from stemedb import limits
 from stemedb.cli.keyring import KeyRing
 from stemedb.client import Client
 from tests.cli.running import Cli, claims_count, wait_until
+from tests.e2e.service import ServiceProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.service import ServiceProcess
 
 MAPPING = ("--subject", "who", "--predicate", "=born_in", "--object", "where", "--source", "src")
 AT = ("--timestamp", "2026-01-01")
@@ -314,3 +314,18 @@ def test_import_keeps_its_memory_bounded(cli: Cli, tmp_path: Path) -> None:
 
     # 24 MB of text, some six batches.
     assert peak_kib(1200) < peak_kib(200) + 24 * 1024
+
+
+def test_import_stops_when_the_server_has_no_room(tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    full = ServiceProcess(folder, env={"STEMEDB_DISK_FLOOR_MB": str(limits.DISK_FLOOR_MB_MAX)}).start()
+    try:
+        cli = Cli(tmp_path / "home", full.url)
+        done = cli.run("import", whole_file(tmp_path, "full"), *MAPPING, "--patience-s", "0.5")
+    finally:
+        full.close()
+    assert done.returncode == 75
+    assert "0 created" in done.stdout
+    assert "0 refused" in done.stdout
+    assert len(done.stderr.splitlines()) == 2

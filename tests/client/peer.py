@@ -8,6 +8,7 @@ import threading
 from typing import NamedTuple
 
 HANG_UP = b""
+EARLY = b"early:"  # before a reply: sent without reading the body, then the connection is closed
 LINE_END = b"\r\n\r\n"
 WAIT_S = 10
 
@@ -76,6 +77,9 @@ class Peer:
             length = next(
                 (int(line[15:]) for line in head.split(b"\r\n") if line[:15] == b"Content-Length:"), 0
             )
+            if self._replies[0].startswith(EARLY):
+                connection.sendall(self._replies.pop(0).removeprefix(EARLY))
+                return
             while len(buffer) < length:
                 buffer += connection.recv(65536)
             self.heard.append(Heard(head.decode(), buffer[:length], number))

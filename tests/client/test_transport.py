@@ -10,7 +10,7 @@ from stemedb import errors
 from stemedb.client import Client, batches, sign
 from stemedb.errors import Invalid, StemedbError, TooLarge, Unavailable, Unprocessable
 from stemedb.model import Assertion, ObjectKind, Signer, Value, assertion_id, canonical_bytes
-from tests.client.peer import HANG_UP, LINE_END, Peer, reply
+from tests.client.peer import EARLY, HANG_UP, LINE_END, Peer, reply
 
 HEALTH = {
     "status": "healthy",
@@ -75,6 +75,15 @@ def test_503_that_asks_for_more_than_there_is_patience_is_an_error_at_once() -> 
         "Free some space.",
     )
     assert caught.value.retry_after_s == 3600
+
+
+def test_a_refusal_before_the_body_was_read_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemedb.limits.CLIENT_BATCH_BYTES_MAX", 10**9)
+    monkeypatch.setattr("stemedb.limits.CLIENT_BATCH_LINES_MAX", 10**9)
+    large = sign(Assertion("s", "p", Value(ObjectKind.TEXT, "x" * 60_000), 1.0, 0), Signer(bytes(32)))
+    answer = EARLY + problem(413, "Connection: close", code="too_large", detail="too much")
+    with Peer(answer) as peer, Client(peer.url) as client, pytest.raises(TooLarge, match="too much"):
+        list(client.bulk([large] * 500))
 
 
 def test_nobody_there_is_unreachable() -> None:

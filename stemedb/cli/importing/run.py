@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -10,14 +10,14 @@ import msgspec
 from stemedb import limits
 from stemedb.cli.importing.mapping import exported_claim
 from stemedb.client import batches, sign
-from stemedb.errors import StemedbError
+from stemedb.errors import StemedbError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from stemedb.cli.importing.mapping import Mapping
     from stemedb.cli.importing.rows import Row
-    from stemedb.client import Client
+    from stemedb.client import BulkResult, Client
     from stemedb.model import SignedAssertion, Signer
 
 
@@ -79,25 +79,32 @@ class Import:
     def run(
         self, rows: Iterable[Row], client: Client, progress: Callable[[], None] = lambda: None
     ) -> Summary:
-        """Send every row; raises what stops the import (no server, no right), not what refuses a line."""
+        """Send every row; raises what stops the import (no server, no right, no room)."""
         try:
             for batch in batches(self._claims(rows)):
                 self._signers.save()
                 results = client.send_batch(batch)
-                outcomes = Counter(result.status for result in results)
-                self.summary.created += outcomes["created"]
-                self.summary.exists += outcomes["exists"]
-                self.summary.endorsed += outcomes["endorsed"]
                 for result in results:
-                    line = self._lines.popleft()
-                    self.summary.done_line = line
-                    if result.error is not None:
-                        self.summary.refuse(line, result.error.detail)
+                    self._count(result, self._lines.popleft())
                 progress()
         finally:
             self.summary.refusals.sort(key=lambda refusal: refusal.line)
             self.summary.sources = len(self._sources)
         return self.summary
+
+    def _count(self, result: BulkResult, line: int) -> None:
+        """Count what became of one line; raises `Unavailable` if the server wants nothing more for now."""
+        if result.status == "created":
+            self.summary.created += 1
+        elif result.status == "exists":
+            self.summary.exists += 1
+        elif result.status == "endorsed":
+            self.summary.endorsed += 1
+        elif isinstance(result.error, Unavailable):
+            raise result.error
+        elif result.error is not None:
+            self.summary.refuse(line, result.error.detail)
+        self.summary.done_line = line
 
     def _claims(self, rows: Iterable[Row]) -> Iterator[SignedAssertion]:
         for row in rows:
