@@ -57,6 +57,7 @@ RECORD_BYTES_MAX: Final = 2 * MIB
 MAP_BYTES_DEFAULT: Final = 64 * 1024 * MIB  # address space, not memory: the file is sparse
 READERS_MAX: Final = 512
 FOLD_RECORDS_MAX: Final = 4096  # records folded in one transaction of a replay
+COPY_ROWS_MAX: Final = 2000  # rows copied at once when the view moves to a new file
 
 # -- the disk --
 DISK_FLOOR_MB_DEFAULT: Final = 512  # below it writes are refused

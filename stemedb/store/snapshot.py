@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 import lmdb
@@ -20,9 +20,10 @@ class Snapshot:
     Every method raises `Corrupt` when a row it meets is not what was written.
     """
 
-    def __init__(self, env: lmdb.Environment, tables: Tables) -> None:
-        """Open the read transaction."""
+    def __init__(self, env: lmdb.Environment, tables: Tables, left: Callable[[], None]) -> None:
+        """Open the read transaction; `left` is called once it has ended."""
         self._tables = tables
+        self._left = left
         self._txn = env.begin(buffers=True)
 
     def __enter__(self) -> Snapshot:  # noqa: PYI034 - Self came with Python 3.11
@@ -34,6 +35,7 @@ class Snapshot:
     ) -> None:
         """End the read transaction."""
         self._txn.abort()
+        self._left()
 
     # -- positions --
 

@@ -5,7 +5,7 @@ LMDB has no checksums of its own; including the key also catches a row that stan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Generic, TypeVar
 
@@ -102,6 +102,11 @@ class Table(Generic[Row]):
     def raw(self, txn: lmdb.Transaction) -> Iterator[tuple[Buffer, Buffer]]:
         """Yield every key and value as stored, for digests."""
         yield from txn.cursor(db=self._db)
+
+    def append_raw(self, txn: lmdb.Transaction, rows: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write rows as stored, in key order, behind the last key."""
+        with txn.cursor(db=self._db) as cursor:
+            cursor.putmulti(rows, append=True)
 
     def _decode(self, key: bytes, value: Buffer) -> Row:
         payload = value[: -_CRC.size]

@@ -1,4 +1,4 @@
-"""The view as a whole: opened, folded into, read, digested."""
+"""The view as a whole: opened, folded into, read, digested, and moved to a new file after an erasure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
@@ -15,15 +16,11 @@ from blake3 import blake3
 from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
+from stemedb.store.environment import COPY_NAME, Environment, put_in_place, remove_copy, unreadable
 from stemedb.store.fold import FoldRecord, fold_record
 from stemedb.store.rows import ViewState
 from stemedb.store.snapshot import Snapshot
-from stemedb.store.table import REBUILD, Table
-from stemedb.store.tables import Tables
 
-FORMAT_VERSION = 1
-_FORMAT_KEY = b"view"
-_TABLES_MAX = 32
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -33,21 +30,25 @@ class View:
     def __init__(self, folder: Path, *, map_bytes: int = limits.MAP_BYTES_DEFAULT) -> None:
         """Open the view in `folder`, an empty one where there is none; raises `Corrupt`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._env = _open_environment(folder, map_bytes)
-        try:
-            _require_format(self._env)
-            self._tables = Tables(self._env)
-            with self._env.begin(buffers=True) as txn:
-                state = self._tables.meta.get(txn, keys.STATE)
-        except lmdb.Error as error:
-            self._env.close()
-            raise _unreadable(folder, error) from error
-        except Corrupt:
-            self._env.close()
-            raise
+        remove_copy(folder)
         self._folder = folder
+        self._env = Environment(folder, map_bytes)
+        self._state = self._read_state()
         self._folded = threading.Condition()
-        self._state = state
+        self._fold_lock = threading.Lock()
+        self._compact_lock = threading.Lock()
+        self._env_lock = threading.Lock()
+
+    def _read_state(self) -> ViewState | None:
+        try:
+            with self._env.lmdb.begin(buffers=True) as txn:
+                return self._env.tables.meta.get(txn, keys.STATE)
+        except lmdb.Error as error:
+            self._env.lmdb.close()
+            raise unreadable(self._folder, error) from error
+        except Corrupt:
+            self._env.lmdb.close()
+            raise
 
     @property
     def state(self) -> ViewState | None:
@@ -65,14 +66,19 @@ class View:
         return self._state.claims_count if self._state else 0
 
     def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
-        """Apply `records`, which follow `applied_seq` without a gap, in one transaction.
+        """Apply `records`, which have no gap and leave none behind `applied_seq`, in one transaction.
 
         Raises:
             Unavailable: there was no room; the view is as it was.
             Corrupt: the view is not what was written.
         """
-        if not records:
-            return
+        with self._fold_lock:
+            # A compaction may have folded some of them while the caller waited for it.
+            fresh = [record for record in records if record.seq > self.applied_seq]
+            if fresh:
+                self._fold(log_id, fresh)
+
+    def _fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
         try:
             state = self._apply(log_id, records)
         except lmdb.Error as error:
@@ -100,12 +106,14 @@ class View:
 
     def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
         added = 0
-        with self._env.begin(write=True) as txn:
+        tables, chores = self._env.tables, self._env.chores
+        with self._env.lmdb.begin(write=True) as txn:
             for record in records:
-                added += fold_record(txn, self._tables, record)
+                chores.note(txn, tables, record)
+                added += fold_record(txn, tables, record)
             last = records[-1]
             state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
-            self._tables.meta.put(txn, keys.STATE, state)
+            tables.meta.put(txn, keys.STATE, state)
         return state
 
     def wait_for(self, seq: int, timeout_s: float) -> bool:
@@ -118,7 +126,93 @@ class View:
 
     def snapshot(self) -> Snapshot:
         """Return the present moment of the view, to be used in a `with`."""
-        return Snapshot(self._env, self._tables)
+        env = self._enter()
+        try:
+            return Snapshot(env.lmdb, env.tables, lambda: self._leave(env))
+        except BaseException:
+            self._leave(env)
+            raise
+
+    def _enter(self) -> Environment:
+        with self._env_lock:
+            self._env.enter()
+            return self._env
+
+    def _leave(self, env: Environment) -> None:
+        with self._env_lock:
+            env.leave()
+
+    # -- what erasures leave to be done --
+
+    def to_overwrite(self) -> Mapping[int, tuple[int, ...]]:
+        """Return the seqs whose bodies may still be in this host's log, by the seq of their erasure."""
+        with self._reading() as (env, txn):
+            return env.chores.to_overwrite(txn)
+
+    def overwritten(self, erasure_seqs: Collection[int]) -> None:
+        """Note that the bodies these erasures are about are in this host's log no more."""
+        # Not while a copy takes its place: the copy would not know.
+        with self._fold_lock, self._env.lmdb.begin(write=True) as txn:
+            self._env.chores.overwritten(txn, erasure_seqs)
+
+    def compact_since(self) -> int | None:
+        """Return when the first erasure was recorded (microseconds) whose bytes the file may hold."""
+        with self._reading() as (env, txn):
+            return env.chores.compact_since(txn)
+
+    def compact(self, follow: Callable[[View], None]) -> None:
+        """Write every row into a new file and go on in that, while reads and writes go on.
+
+        The old file, with all that LMDB kept in it of rows that are gone, is removed; it is closed when its
+        last reader has left. `follow` folds into the view it is given what was recorded meanwhile; it is
+        called once beside the writing, and then once more while folding is held up.
+
+        Raises:
+            OSError, lmdb.Error: there was no room, or the disk failed; the view is as it was.
+        """
+        with self._compact_lock:
+            remove_copy(self._folder)
+            copy = View(self._folder / COPY_NAME, map_bytes=self._env.map_bytes)
+            try:
+                self._fill(copy)
+                follow(copy)
+                with self._fold_lock:
+                    follow(copy)
+                    self._go_on_in(copy)
+            except BaseException:
+                copy.close()
+                remove_copy(self._folder)
+                raise
+
+    def _fill(self, copy: View) -> None:
+        env = self._enter()
+        try:
+            env.copy_into(copy._env)
+        finally:
+            self._leave(env)
+        with copy._env.lmdb.begin(write=True) as txn:
+            copy._env.chores.compacted(txn)
+        copy._state = copy._read_state()
+
+    def _go_on_in(self, copy: View) -> None:
+        fresh = copy._env
+        fresh.lmdb.sync(True)  # noqa: FBT003 - force
+        put_in_place(self._folder)
+        with self._folded:
+            self._state = copy.state
+            self._folded.notify_all()
+        with self._env_lock:
+            old, self._env = self._env, fresh
+            old.retire()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Environment, lmdb.Transaction]]:
+        env = self._enter()
+        try:
+            with env.lmdb.begin(buffers=True) as txn:
+                yield env, txn
+        finally:
+            self._leave(env)
 
     def digest(self) -> str:
         """Return `state_digest`: BLAKE3-256 (hex) over every table, key and value, in order.
@@ -127,8 +221,8 @@ class View:
         of claims.
         """
         hasher = blake3()
-        with self._env.begin(buffers=True) as txn:
-            for table in self._tables:
+        with self._reading() as (env, txn):
+            for table in env.tables:
                 hasher.update(b"%s\n" % table.name.encode())
                 for key, value in table.raw(txn):
                     hasher.update(len(key).to_bytes(4, "big") + len(value).to_bytes(4, "big"))
@@ -138,45 +232,10 @@ class View:
 
     def map_use(self) -> tuple[int, int]:
         """Return the bytes used of the map, and its size in bytes."""
-        info = self._env.info()
-        page_bytes = self._env.stat()["psize"]
+        env = self._env.lmdb
+        info, page_bytes = env.info(), env.stat()["psize"]
         return (info["last_pgno"] + 1) * page_bytes, info["map_size"]
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
-        self._env.close()
-
-
-def _open_environment(folder: Path, map_bytes: int) -> lmdb.Environment:
-    try:
-        return lmdb.open(
-            str(folder),
-            # Version 0 of the file format is the one whose behaviour has been known for ten years.
-            lib_version=0,
-            map_size=map_bytes,
-            # A power cut may take the last transactions with it, never the integrity: the log has them.
-            metasync=False,
-            max_dbs=_TABLES_MAX,
-            max_readers=limits.READERS_MAX,
-            max_spare_txns=limits.READERS_MAX,
-            mode=0o600,
-        )
-    except lmdb.Error as error:
-        raise _unreadable(folder, error) from error
-
-
-def _require_format(env: lmdb.Environment) -> None:
-    """Note the format in a new view; refuse one that another version wrote, before any table is opened."""
-    formats = Table("format", int)
-    formats.open(env)
-    with env.begin(write=True) as txn:
-        version = formats.get(txn, _FORMAT_KEY)
-        if version is None:
-            formats.put(txn, _FORMAT_KEY, FORMAT_VERSION)
-        elif version != FORMAT_VERSION:
-            detail = f"the view has format {version}, this program reads format {FORMAT_VERSION}"
-            raise Corrupt(detail, code="view_format", ways_out=("run the release that wrote it", REBUILD))
-
-
-def _unreadable(folder: Path, error: Exception) -> Corrupt:
-    return Corrupt(f"the view in {folder} cannot be read: {error}", code="corrupt_view", ways_out=(REBUILD,))
+        self._env.lmdb.close()

@@ -160,7 +160,7 @@ def test_a_file_that_is_no_view_is_named(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stemedb.store.view.FORMAT_VERSION", 2)
+    monkeypatch.setattr("stemedb.store.environment.FORMAT_VERSION", 2)
     View(tmp_path).close()
     monkeypatch.undo()
     with pytest.raises(Corrupt, match="format 2"):
