@@ -82,6 +82,8 @@ class View:
         try:
             state = self._apply(log_id, records)
         except lmdb.Error as error:
+            if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
+                raise unreadable(self._folder, error) from error
             if not self._lacks_room(error):
                 raise
             raise Unavailable(
