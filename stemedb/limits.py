@@ -26,6 +26,7 @@ TIMESTAMP_AHEAD_S_MAX: Final = 300  # how far in the future the API accepts a cl
 
 # -- bodies and headers --
 BODY_BYTES_MAX: Final = 1 * MIB  # one JSON body
+SOURCE_BODY_BYTES_MAX: Final = 7 * MIB  # one of /v1/source: JSON may take six bytes for one of its content
 BULK_BYTES_MAX: Final = 128 * MIB  # one NDJSON request
 BULK_LINES_MAX: Final = 100_000
 BULK_LINE_BYTES_MAX: Final = 1 * MIB  # one line of it, as one body
@@ -46,6 +47,8 @@ NEAREST_DEFAULT: Final = 10  # claims that vector_near gives
 CURSOR_BYTES_MAX: Final = 2 * KIB
 QUERY_TIMEOUT_S: Final = 10.0
 MIN_SEQ_WAIT_S_MAX: Final = 2.0  # how long Stemedb-Min-Seq waits for the view
+FEED_WAIT_S_MAX: Final = 30.0  # how long one request may wait for news
+FEED_LOOK_S: Final = 0.5  # how often it looks whether the service drains
 
 # -- the writer --
 QUEUE_CHANGES_MAX: Final = 10_000  # waiting for the writer; beyond it 503
@@ -110,7 +113,7 @@ UNSENT_BYTES_MAX: Final = 256 * MIB  # replies that wait for slow readers, all c
 READY_REQUESTS_MAX: Final = 4096  # complete requests that wait for a worker; beyond it 503
 REQUEST_ID_CHARS_MAX: Final = 128
 QUERY_PARAMETERS_MAX: Final = 100
-WAITING_WORKERS_MAX: Final = HTTP_WORKERS // 4  # that may stand still for Stemedb-Min-Seq
+WAITING_WORKERS_MAX: Final = HTTP_WORKERS // 4  # that may stand still for Stemedb-Min-Seq or the feed
 
 # -- bulk --
 BULK_CHUNK_BYTES_MAX: Final = 4 * MIB  # of lines verified and enqueued together

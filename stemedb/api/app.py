@@ -10,7 +10,7 @@ import bottle
 import msgspec
 from prometheus_client import Counter
 
-from stemedb.api import bulk, claims, history, openapi, operations, problem, reading
+from stemedb.api import bulk, claims, feed, history, lists, openapi, operations, problem, reading, statements
 from stemedb.api.call import JSON, Call, refusal
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -25,7 +25,16 @@ _UNROUTED: Final = "none"  # the endpoint of requests that no route takes, in me
 
 def all_routes() -> tuple[Route, ...]:
     """Return every route of the service, the description's own included."""
-    described = [*claims.ROUTES, *bulk.ROUTES, *reading.ROUTES, *history.ROUTES, *operations.ROUTES]
+    described = [
+        *claims.ROUTES,
+        *bulk.ROUTES,
+        *statements.ROUTES,
+        *reading.ROUTES,
+        *lists.ROUTES,
+        *feed.ROUTES,
+        *history.ROUTES,
+        *operations.ROUTES,
+    ]
     document: list[bytes] = []
 
     def description(_service: Service, call: Call) -> bottle.HTTPResponse:

@@ -75,8 +75,8 @@ class Call:
         if encoding := self.header("Content-Encoding"):
             raise UnsupportedMediaType(f"the body is encoded as {encoding!r}; send it plain")
 
-    def body(self, decoder: msgspec.json.Decoder[Body]) -> Body:
-        """Return the JSON body.
+    def body(self, decoder: msgspec.json.Decoder[Body], *, bytes_max: int = limits.BODY_BYTES_MAX) -> Body:
+        """Return the JSON body of at most `bytes_max`.
 
         Raises:
             StemedbError: length, media type or content are not right (400, 411, 413, 415).
@@ -85,8 +85,8 @@ class Call:
         if not length:
             raise LengthRequired("the request has no body, or no Content-Length")
         self.require_media_type(JSON)
-        if int(length) > limits.BODY_BYTES_MAX:
-            raise TooLarge(f"the body has {length} bytes, the limit is {limits.BODY_BYTES_MAX}")
+        if int(length) > bytes_max:
+            raise TooLarge(f"the body has {length} bytes, the limit is {bytes_max}")
         return decode(decoder, self.environ["wsgi.input"].read(int(length)))
 
 

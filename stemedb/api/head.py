@@ -19,6 +19,7 @@ _FIELDS: Final = re.compile(rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\x00]*)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _LENGTH_DIGITS_MAX: Final = 15
+_SOURCE: Final = (b"POST /v1/source ", b"POST /v1/source?")
 _BULK: Final = (f"POST {BULK_PATH} ".encode(), f"POST {BULK_PATH}?".encode())
 
 
@@ -62,9 +63,15 @@ def read_head(data: bytes | bytearray) -> Head | None:
     streamed = data.startswith(_BULK)
     chunked = _is_chunked(fields)
     length = _content_length(fields)
-    if error := _refusal(length, chunked=chunked, streamed=streamed):
+    if error := _refusal(length, _body_bytes_max(data), chunked=chunked, streamed=streamed):
         raise error
     return Head(size, length, chunked, b"\r\nexpect: 100-continue\r\n" in fields, streamed)
+
+
+def _body_bytes_max(data: bytes | bytearray) -> int:
+    if data.startswith(_BULK):
+        return limits.BULK_BYTES_MAX
+    return limits.SOURCE_BODY_BYTES_MAX if data.startswith(_SOURCE) else limits.BODY_BYTES_MAX
 
 
 def _content_length(fields: bytes) -> int | None:
@@ -84,12 +91,11 @@ def _is_chunked(fields: bytes) -> bool:
     return bool(found)
 
 
-def _refusal(length: int | None, *, chunked: bool, streamed: bool) -> StemedbError | None:
+def _refusal(length: int | None, most: int, *, chunked: bool, streamed: bool) -> StemedbError | None:
     if chunked and length is not None:
         return Invalid("a request has either Content-Length or Transfer-Encoding", code="malformed_head")
     if chunked and not streamed:
         return LengthRequired("this path takes a body with Content-Length only")
-    most = limits.BULK_BYTES_MAX if streamed else limits.BODY_BYTES_MAX
     if length is not None and length > most:
         return TooLarge(f"the body has {length} bytes, the limit is {most}")
     return None

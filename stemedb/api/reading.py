@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import bottle
 
@@ -11,14 +11,25 @@ from stemedb import limits
 from stemedb.api.call import Call, tagged
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
-from stemedb.engine.shapes import ChangesReply, ConstraintsReply, LensReply, QueryReply, SkepticReply
+from stemedb.engine.shapes import (
+    ChangesReply,
+    ConstraintsReply,
+    LayeredReply,
+    LensReply,
+    QueryReply,
+    SkepticReply,
+)
 from stemedb.errors import Invalid, QueryTimeout, Unavailable
-from stemedb.query import PARAMETERS, SKEPTIC_PARAMETERS, Answer, Question, ask, ask_skeptic, parse_question
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stemedb.engine import Engine
+from stemedb.query import (
+    PARAMETERS,
+    SKEPTIC_PARAMETERS,
+    Answer,
+    ask,
+    ask_constraints,
+    ask_layered,
+    ask_skeptic,
+    parse_question,
+)
 
 _SEQ_DIGITS_MAX = 18
 
@@ -53,20 +64,22 @@ def wait_for_position(service: Service, call: Call) -> None:
 
 def query(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/query."""
-    return _answer(
-        service, call, "query", PARAMETERS, lambda engine, question, now_s: ask(engine.view, question, now_s)
-    )
+    return _answer(service, call, "query", PARAMETERS, ask)
 
 
 def skeptic(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/skeptic."""
-    return _answer(
-        service,
-        call,
-        "skeptic",
-        SKEPTIC_PARAMETERS,
-        lambda engine, question, now_s: ask_skeptic(engine.view, question, now_s),
-    )
+    return _answer(service, call, "skeptic", SKEPTIC_PARAMETERS, ask_skeptic)
+
+
+def layered(service: Service, call: Call) -> bottle.HTTPResponse:
+    """GET /v1/layered."""
+    return _answer(service, call, "layered", SKEPTIC_PARAMETERS, ask_layered)
+
+
+def constraints(service: Service, call: Call) -> bottle.HTTPResponse:
+    """GET /v1/constraints."""
+    return _answer(service, call, "constraints", SKEPTIC_PARAMETERS, ask_constraints)
 
 
 def _answer(
@@ -74,14 +87,14 @@ def _answer(
     call: Call,
     endpoint: str,
     allowed: frozenset[str],
-    answer: Callable[[Engine, Question, int], Answer[object]],
+    answer: Callable[..., Answer[object]],
 ) -> bottle.HTTPResponse:
     engine, telemetry = service.engine, service.telemetry
     question = parse_question(call.parameters(), allowed=allowed)
     wait_for_position(service, call)
     began = time.perf_counter()
     try:
-        found = answer(engine, question, int(time.time()))
+        found = answer(engine.view, question, int(time.time()))
     except QueryTimeout:
         telemetry.query_timeouts.inc()
         raise
@@ -177,6 +190,24 @@ ROUTES = (
         "Show the quarrel itself: every value with its share of the weight.",
         {200: (SkepticReply,), 304: ()},
         parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject", "predicate"})),
+        refusals=(422, 504),
+    ),
+    Route(
+        "GET",
+        "/v1/layered",
+        layered,
+        "Show each tier's winner, and how much the tiers disagree.",
+        {200: (LayeredReply,), 304: ()},
+        parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject", "predicate"})),
+        refusals=(422, 504),
+    ),
+    Route(
+        "GET",
+        "/v1/constraints",
+        constraints,
+        "Show the rules of a subject: what must be used and what is forbidden.",
+        {200: (ConstraintsReply,), 304: ()},
+        parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject"})),
         refusals=(422, 504),
     ),
 )

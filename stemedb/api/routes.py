@@ -39,6 +39,7 @@ class Route(NamedTuple):
     reply_type: str = JSON
     parameters: tuple[Parameter, ...] = ()
     refusals: tuple[int, ...] = ()
+    positioned: bool = False  # replies carry Stemedb-Seq; those of reads and of what creates always do
     quiet: bool = False  # asked by machines every few seconds: logged at debug level
 
     @property

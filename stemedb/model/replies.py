@@ -48,6 +48,14 @@ class WriteReply(msgspec.Struct, frozen=True):
     status: str
 
 
+class StatementReply(msgspec.Struct, frozen=True):
+    """What became of a vote, an epoch, an alias or a gold standard: `status` is created or exists."""
+
+    id: str
+    seq: int
+    status: str
+
+
 class PrepareReply(msgspec.Struct, frozen=True):
     """What to sign: `message` (hex) is the bytes for Ed25519, made for `signature_timestamp`."""
 

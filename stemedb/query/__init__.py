@@ -29,6 +29,7 @@ from stemedb.query.lists import (
 )
 from stemedb.query.question import PARAMETERS, SKEPTIC_PARAMETERS, Question, parse_question
 from stemedb.query.trace import trace
+from stemedb.query.watch import Watched
 
 __all__ = [
     "PARAMETERS",
@@ -36,6 +37,7 @@ __all__ = [
     "Answer",
     "Listing",
     "Question",
+    "Watched",
     "ask",
     "ask_constraints",
     "ask_layered",

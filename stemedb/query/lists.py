@@ -31,7 +31,8 @@ from stemedb.query.claims import rounded, see, show
 from stemedb.query.cursor import decode_place, encode_place
 from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import Moment
-from stemedb.store import Snapshot, View
+from stemedb.query.watch import Viewed
+from stemedb.store import Snapshot
 from stemedb.store.keys import question_key, seq_of, u64
 from stemedb.store.rows import EpochRow, GoldRow, JoinRow, QuestionRow, SourceRow
 
@@ -51,7 +52,7 @@ class Listing(NamedTuple):
         return None if self.cursor is None else decode_place(name, self.cursor)
 
 
-def list_sources(view: View, listing: Listing, now_s: int) -> SourcesReply:
+def list_sources(view: Viewed, listing: Listing, now_s: int) -> SourcesReply:
     """List the sources by hash, without their content."""
     with view.snapshot() as snapshot:
         around = Surroundings(snapshot, _now(snapshot, now_s))
@@ -60,7 +61,7 @@ def list_sources(view: View, listing: Listing, now_s: int) -> SourcesReply:
         return SourcesReply([_source(around, *each) for each in page], cursor)
 
 
-def show_source(view: View, source_hash: bytes, now_s: int) -> SourceOut:
+def show_source(view: Viewed, source_hash: bytes, now_s: int) -> SourceOut:
     """Return one source with its content; raises `NotFound`, `Gone` when erased."""
     with view.snapshot() as snapshot:
         row = _require_source(snapshot, source_hash)
@@ -68,7 +69,7 @@ def show_source(view: View, source_hash: bytes, now_s: int) -> SourceOut:
         return _source(around, source_hash, row, snapshot.content(source_hash))
 
 
-def source_impact(view: View, source_hash: bytes, listing: Listing, now_s: int) -> ImpactReply:
+def source_impact(view: Viewed, source_hash: bytes, listing: Listing, now_s: int) -> ImpactReply:
     """Return a source and the claims that rest on it, by id; raises `NotFound`, `Gone` when erased."""
     with view.snapshot() as snapshot:
         row = _require_source(snapshot, source_hash)
@@ -82,7 +83,7 @@ def source_impact(view: View, source_hash: bytes, listing: Listing, now_s: int) 
         return ImpactReply(_source(around, source_hash, row), [show(each) for each in seen], cursor)
 
 
-def list_epochs(view: View, listing: Listing) -> EpochsReply:
+def list_epochs(view: Viewed, listing: Listing) -> EpochsReply:
     """List the epochs in the order of the log."""
     with view.snapshot() as snapshot:
         found = snapshot.epochs(_after_seq(listing, "epochs"))
@@ -90,7 +91,7 @@ def list_epochs(view: View, listing: Listing) -> EpochsReply:
         return EpochsReply([_epoch(snapshot, *each) for each in page], cursor)
 
 
-def show_epoch(view: View, epoch_id: bytes) -> EpochOut:
+def show_epoch(view: Viewed, epoch_id: bytes) -> EpochOut:
     """Return one epoch; raises `NotFound`."""
     with view.snapshot() as snapshot:
         found = find_epoch(snapshot, epoch_id)
@@ -106,7 +107,7 @@ def find_epoch(snapshot: Snapshot, epoch_id: bytes) -> EpochOut | None:
     return None if seq is None or row is None else _epoch(snapshot, seq, row)
 
 
-def list_aliases(view: View, listing: Listing) -> AliasesReply:
+def list_aliases(view: Viewed, listing: Listing) -> AliasesReply:
     """List the aliases in the order of the log."""
     with view.snapshot() as snapshot:
         found = snapshot.joins(_after_seq(listing, "aliases"))
@@ -114,14 +115,14 @@ def list_aliases(view: View, listing: Listing) -> AliasesReply:
         return AliasesReply([_alias(*each) for each in page], cursor)
 
 
-def show_alias(view: View, content_id: bytes) -> AliasOut:
+def show_alias(view: Viewed, content_id: bytes) -> AliasOut:
     """Return one alias by its id; raises `NotFound`."""
     with view.snapshot() as snapshot:
         seq, row = _at_known_seq(snapshot, content_id, snapshot.joins, "alias")
         return _alias(seq, row)
 
 
-def list_gold_standards(view: View, listing: Listing) -> GoldStandardsReply:
+def list_gold_standards(view: Viewed, listing: Listing) -> GoldStandardsReply:
     """List the gold standards in the order of the log."""
     with view.snapshot() as snapshot:
         found = snapshot.golds(_after_seq(listing, "golds"))
@@ -129,14 +130,14 @@ def list_gold_standards(view: View, listing: Listing) -> GoldStandardsReply:
         return GoldStandardsReply([_gold(*each) for each in page], cursor)
 
 
-def show_gold_standard(view: View, content_id: bytes) -> GoldStandardOut:
+def show_gold_standard(view: Viewed, content_id: bytes) -> GoldStandardOut:
     """Return one gold standard by its id; raises `NotFound`."""
     with view.snapshot() as snapshot:
         seq, row = _at_known_seq(snapshot, content_id, snapshot.golds, "gold standard")
         return _gold(seq, row)
 
 
-def list_concepts(view: View, prefix: str, listing: Listing) -> ConceptsReply:
+def list_concepts(view: Viewed, prefix: str, listing: Listing) -> ConceptsReply:
     """List the subjects that begin with `prefix`, in byte order, with how much is said about each."""
     with view.snapshot() as snapshot:
         name = f"concepts:{prefix}"
@@ -146,7 +147,7 @@ def list_concepts(view: View, prefix: str, listing: Listing) -> ConceptsReply:
         return ConceptsReply([_concept(*each) for each in page], cursor)
 
 
-def list_escalations(view: View, listing: Listing) -> EscalationsReply:
+def list_escalations(view: Viewed, listing: Listing) -> EscalationsReply:
     """List where 500 or more anecdotal claims stand with none of tiers 0 to 2 beside them."""
     with view.snapshot() as snapshot:
         found = snapshot.escalations(listing.place("escalations"))
@@ -158,7 +159,7 @@ def list_escalations(view: View, listing: Listing) -> EscalationsReply:
         return EscalationsReply(crowds, cursor)
 
 
-def show_agent(view: View, agent_id: bytes, now_s: int) -> AgentReply:
+def show_agent(view: Viewed, agent_id: bytes, now_s: int) -> AgentReply:
     """Return an agent's trust now, and its counts; an agent nobody has heard of has the neutral trust."""
     with view.snapshot() as snapshot:
         moment = _now(snapshot, now_s)

@@ -1,0 +1,197 @@
+"""Writing what is said beside plain claims: votes, epochs, sources, corrections, aliases, gold standards."""
+
+from __future__ import annotations
+
+import time
+
+import bottle
+import msgspec
+
+from stemedb import limits
+from stemedb.api.call import Call, reply
+from stemedb.api.claims import assertion_decoder, check_wire
+from stemedb.api.inputs import identifier, refuse_future
+from stemedb.api.routes import Route
+from stemedb.api.service import Service
+from stemedb.engine import (
+    CREATED,
+    AliasChange,
+    GoldStandard,
+    Outcome,
+    SourceChange,
+    SourceStatusChange,
+    check_epoch,
+    check_vote,
+)
+from stemedb.engine.shapes import (
+    AliasIn,
+    AssertionIn,
+    EpochIn,
+    GoldStandardIn,
+    SourceIn,
+    SourceStatusIn,
+    StatementReply,
+    VoteIn,
+    WriteReply,
+    alias_from_wire,
+    epoch_from_wire,
+    gold_from_wire,
+    source_from_wire,
+    status_from_wire,
+    vote_from_wire,
+)
+
+_vote_decoder = msgspec.json.Decoder(VoteIn)
+_epoch_decoder = msgspec.json.Decoder(EpochIn)
+_source_decoder = msgspec.json.Decoder(SourceIn)
+_status_decoder = msgspec.json.Decoder(SourceStatusIn)
+_alias_decoder = msgspec.json.Decoder(AliasIn)
+_gold_decoder = msgspec.json.Decoder(GoldStandardIn)
+
+
+def vote(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/vote."""
+    call.no_parameters()
+    engine = service.engine
+    record = vote_from_wire(call.body(_vote_decoder))
+    refuse_future("/timestamp", record.vote.timestamp, int(time.time()))
+    return _said(engine.submit_one(check_vote(record)))
+
+
+def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/epoch."""
+    call.no_parameters()
+    engine = service.engine
+    record = epoch_from_wire(call.body(_epoch_decoder))
+    refuse_future("/timestamp", record.epoch.timestamp, int(time.time()))
+    return _said(engine.submit_one(check_epoch(record)))
+
+
+def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/source."""
+    call.no_parameters()
+    engine, now_s = service.engine, int(time.time())
+    wire = call.body(_source_decoder, bytes_max=limits.SOURCE_BODY_BYTES_MAX)
+    record = source_from_wire(wire, now_s)
+    refuse_future("/timestamp", record.timestamp, now_s)
+    return _written(engine.submit_one(SourceChange(record)))
+
+
+def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
+    """PATCH /v1/source/{hash}: always 200, since the source was there before."""
+    call.no_parameters()
+    engine, now_s = service.engine, int(time.time())
+    record = status_from_wire(identifier(call, "hash"), call.body(_status_decoder), now_s)
+    refuse_future("/timestamp", record.timestamp, now_s)
+    outcome = engine.submit_one(SourceStatusChange(record))
+    return reply(WriteReply(outcome.id.hex(), outcome.seq, outcome.status), 200, seq=outcome.position)
+
+
+def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/supersede: an assert whose parent must be there and about the same."""
+    call.no_parameters()
+    engine = service.engine
+    checked = check_wire(engine, call.body(assertion_decoder))
+    return _written(engine.submit_one(checked._replace(supersedes=True)))
+
+
+def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/alias."""
+    call.no_parameters()
+    engine, now_s = service.engine, int(time.time())
+    record = alias_from_wire(call.body(_alias_decoder), now_s)
+    refuse_future("/timestamp", record.timestamp, now_s)
+    return _said(engine.submit_one(AliasChange(record)))
+
+
+def settle(service: Service, call: Call) -> bottle.HTTPResponse:
+    """POST /v1/gold-standard."""
+    call.no_parameters()
+    engine, now_s = service.engine, int(time.time())
+    record = gold_from_wire(call.body(_gold_decoder), now_s)
+    refuse_future("/timestamp", record.timestamp, now_s)
+    return _said(engine.submit_one(GoldStandard(record)))
+
+
+def _status(outcome: Outcome) -> int:
+    return 201 if outcome.status == CREATED else 200
+
+
+def _written(outcome: Outcome) -> bottle.HTTPResponse:
+    written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
+    return reply(written, _status(outcome), seq=outcome.position)
+
+
+def _said(outcome: Outcome) -> bottle.HTTPResponse:
+    said = StatementReply(outcome.id.hex(), outcome.seq, outcome.status)
+    return reply(said, _status(outcome), seq=outcome.position)
+
+
+_BODY = (411, 413, 415)
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/vote",
+        vote,
+        "Vote for or against a claim; an agent's last word counts, weight 0 takes it back.",
+        {201: (StatementReply,), 200: (StatementReply,)},
+        body=VoteIn,
+        refusals=(404, 410, *_BODY, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/epoch",
+        begin_epoch,
+        "Begin an epoch, and say what it does to the one it supersedes.",
+        {201: (StatementReply,), 200: (StatementReply,)},
+        body=EpochIn,
+        refusals=(404, *_BODY, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/source",
+        register_source,
+        "Register a source, with its content if wanted.",
+        {201: (WriteReply,), 200: (WriteReply,)},
+        body=SourceIn,
+        refusals=(409, 410, *_BODY),
+    ),
+    Route(
+        "PATCH",
+        "/v1/source/{hash}",
+        change_source_status,
+        "Dispute, retract or restore a source: every claim that rests on it follows.",
+        {200: (WriteReply,)},
+        body=SourceStatusIn,
+        refusals=(404, 410, *_BODY),
+        positioned=True,
+    ),
+    Route(
+        "POST",
+        "/v1/supersede",
+        supersede,
+        "Assert a claim that revises another one, its parent, about the same subject and predicate.",
+        {201: (WriteReply,), 200: (WriteReply,)},
+        body=AssertionIn,
+        refusals=(404, 409, 410, *_BODY, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/alias",
+        join_subjects,
+        "Say that two subjects mean the same; questions follow it where they ask for aliases.",
+        {201: (StatementReply,), 200: (StatementReply,)},
+        body=AliasIn,
+        refusals=_BODY,
+    ),
+    Route(
+        "POST",
+        "/v1/gold-standard",
+        settle,
+        "Settle a question: agents who spoke about it gain or lose trust.",
+        {201: (StatementReply,), 200: (StatementReply,)},
+        body=GoldStandardIn,
+        refusals=(*_BODY, 422),
+    ),
+)
