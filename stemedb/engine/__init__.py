@@ -10,6 +10,7 @@ from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
 from stemedb.engine.feed import read_feed
 from stemedb.engine.judging import GoldStandard
+from stemedb.engine.keys import KeyChange, KeyRevocation
 from stemedb.engine.statements import (
     AliasChange,
     EpochChange,
@@ -33,6 +34,8 @@ __all__ = [
     "EngineSettings",
     "EpochChange",
     "GoldStandard",
+    "KeyChange",
+    "KeyRevocation",
     "Outcome",
     "SourceChange",
     "SourceStatusChange",

@@ -73,14 +73,14 @@ class Engine:
         """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
         return check_claim(signed, given_id, unsigned_allowed=self._unsigned_allowed)
 
-    def submit_one(self, change: Change) -> Outcome:
+    def submit_one(self, change: Change, key_id: bytes | None = None) -> Outcome:
         """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""
-        (result,) = self.submit([change])
+        (result,) = self.submit([change], key_id)
         if isinstance(result, StemedbError):
             raise result
         return result
 
-    def submit(self, changes: Sequence[Change]) -> list[Result]:
+    def submit(self, changes: Sequence[Change], key_id: bytes | None = None) -> list[Result]:
         """Make `changes` durable and visible, then tell what became of each, or why not, in order.
 
         Raises:
@@ -88,7 +88,7 @@ class Engine:
             StorageFailed: a write or sync failed; nothing of it was acknowledged and the process must end.
         """
         self._disk.require()
-        return self._writer.submit(changes)
+        return self._writer.submit(changes, key_id)
 
     def signed_head(self) -> SignedHead:
         """Return the log's head, signed by the server's own key."""

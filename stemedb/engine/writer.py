@@ -7,6 +7,7 @@ A caller is answered only when its record is on stable storage and visible to re
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,7 +16,7 @@ from stemedb import limits
 from stemedb.engine.batch import Batch
 from stemedb.engine.changes import Change, Outcome, Settle
 from stemedb.engine.replay import catch_up
-from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unavailable
+from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unauthorized, Unavailable
 from stemedb.log import Log, Record
 from stemedb.log.files import Faults
 from stemedb.store import View
@@ -31,10 +32,11 @@ Result = Outcome | StemedbError
 class _Ticket:
     """Changes of one caller, which waits for `done`."""
 
-    __slots__ = ("changes", "done", "error", "results", "size_bytes", "solo")
+    __slots__ = ("changes", "done", "error", "key_id", "results", "size_bytes", "solo")
 
-    def __init__(self, changes: Sequence[Change]) -> None:
+    def __init__(self, changes: Sequence[Change], key_id: bytes | None) -> None:
         self.changes = changes
+        self.key_id = key_id
         self.solo = any(change.solo for change in changes)
         self.size_bytes = sum(change.size_bytes for change in changes)
         self.done = threading.Event()
@@ -71,8 +73,10 @@ class Writer:
         """How many changes wait now."""
         return self._queued
 
-    def submit(self, changes: Sequence[Change]) -> list[Result]:
+    def submit(self, changes: Sequence[Change], key_id: bytes | None = None) -> list[Result]:
         """Wait until all `changes` are durable and visible; return their outcomes, or refusals, in order.
+
+        Where they came with an API key, it must still live when they are decided.
 
         Raises:
             Unavailable: the queue is full, the writer is closing, or there is no room on the disk just now.
@@ -80,7 +84,7 @@ class Writer:
         """
         if not changes:
             return []
-        ticket = _Ticket(changes)
+        ticket = _Ticket(changes, key_id)
         with self._wake:
             if self._closed:
                 raise Unavailable("no more writes are taken", code="draining", retry_after_s=1)
@@ -138,7 +142,7 @@ class Writer:
             catch_up(self._log, self._view, lambda _text: None)
         with self._view.snapshot() as snapshot:
             batch = Batch(snapshot)
-            decided = [[_decide(change, batch) for change in ticket.changes] for ticket in tickets]
+            decided = [_decide_all(ticket, batch) for ticket in tickets]
         first_seq = 0
         if batch.drafts:
             position = self._log.append(batch.drafts)
@@ -176,6 +180,15 @@ def _refuse(tickets: Sequence[_Ticket], error: StemedbError) -> None:
     for ticket in tickets:
         ticket.error = error
         ticket.done.set()
+
+
+def _decide_all(ticket: _Ticket, batch: Batch) -> list[Settle | StemedbError]:
+    """Decide a ticket's changes; refuse them all where its key ended while they waited."""
+    if ticket.key_id is not None:
+        row = batch.snapshot.api_key(ticket.key_id)
+        if row is None or not row.is_live(time.time()):
+            return [Unauthorized("the API key was revoked", code="unknown_key")] * len(ticket.changes)
+    return [_decide(change, batch) for change in ticket.changes]
 
 
 def _decide(change: Change, batch: Batch) -> Settle | StemedbError:

@@ -33,6 +33,9 @@ from stemedb.model.wire import (
 HIDDEN = "hidden"
 """The type of a record that the reader may not see; it keeps the feed gapless."""
 
+SECRET_TYPES = frozenset({RecordType.KEY, RecordType.KEY_REVOCATION})
+"""The kinds that no reader of the feed may see."""
+
 TYPE_NAMES: Mapping[int, str] = {kind: kind.name.lower() for kind in RecordType}
 
 
@@ -40,7 +43,7 @@ def record_out(
     seq: int, recorded_at: int, record_type: int, body: bytes, *, redacted: bool = False
 ) -> RecordOut:
     """Return a record of the log as the feed shows it; erased and unknown ones are hidden."""
-    content = None if redacted else decode_body(record_type, body)
+    content = None if redacted or record_type in SECRET_TYPES else decode_body(record_type, body)
     if content is None:
         if record_type == RecordType.GENESIS:
             return RecordOut(seq, TYPE_NAMES[record_type], recorded_at, {})

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from stemedb.model.claim import Assertion, Signature, Tier, Value
+from stemedb.model.keys import Role
 from stemedb.model.statements import Epoch, Vote
 
 
@@ -30,6 +31,8 @@ class RecordType(IntEnum):
     GOLD_STANDARD = 9
     JUDGEMENT = 10
     ERASURE = 11
+    KEY = 12
+    KEY_REVOCATION = 13
 
 
 class SourceStatus(IntEnum):
@@ -127,6 +130,27 @@ class ErasureRecord(msgspec.Struct, frozen=True, array_like=True):
     by: str
 
 
+class KeyRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An API key: never its secret. `expires_at` in Unix seconds.
+
+    Where `agent_ids` are given, it may only write what one of them signed; `best_tier` is the most
+    authoritative class its claims may have.
+    """
+
+    secret_hash: bytes
+    role: Role
+    name: str
+    expires_at: int | None
+    agent_ids: tuple[bytes, ...]
+    best_tier: Tier | None
+
+
+class KeyRevocationRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The end of an API key, named by its id."""
+
+    key_id: bytes
+
+
 Body = (
     AssertionRecord
     | EndorsementRecord
@@ -138,6 +162,8 @@ Body = (
     | GoldStandardRecord
     | JudgementRecord
     | ErasureRecord
+    | KeyRecord
+    | KeyRevocationRecord
 )
 
 BODIES: Mapping[RecordType, type[Body]] = {
@@ -151,6 +177,8 @@ BODIES: Mapping[RecordType, type[Body]] = {
     RecordType.GOLD_STANDARD: GoldStandardRecord,
     RecordType.JUDGEMENT: JudgementRecord,
     RecordType.ERASURE: ErasureRecord,
+    RecordType.KEY: KeyRecord,
+    RecordType.KEY_REVOCATION: KeyRevocationRecord,
 }
 
 AnyBody = TypeVar("AnyBody", bound=Body)

@@ -20,13 +20,15 @@ from stemedb.model.records import (
     ErasureRecord,
     GoldStandardRecord,
     JudgementRecord,
+    KeyRecord,
+    KeyRevocationRecord,
     RecordType,
     SourceRecord,
     SourceStatusRecord,
     VoteRecord,
     decode_body,
 )
-from stemedb.store import fold_claims, fold_erasure, fold_statements, keys
+from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_statements, keys
 from stemedb.store.tables import Tables
 
 
@@ -66,6 +68,8 @@ _FOLDERS: Mapping[type, Folder] = {
     GoldStandardRecord: fold_statements.fold_gold_standard,
     JudgementRecord: fold_statements.fold_judgement,
     ErasureRecord: fold_erasure.fold_erasure,
+    KeyRecord: fold_keys.fold_key,
+    KeyRevocationRecord: fold_keys.fold_key_revocation,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stemedb.model.claim import Assertion, Signature, Tier, Value
-from stemedb.model.records import SourceStatus
+from stemedb.model.records import KeyRecord, SourceStatus
 from stemedb.model.statements import Epoch, Supersession, Vote
 
 ENDORSED = 0x01
@@ -110,6 +110,20 @@ class TrustRow(msgspec.Struct, frozen=True, array_like=True):
     accurate: int
     inaccurate: int
     recorded_at: int
+
+
+class KeyRow(msgspec.Struct, frozen=True, array_like=True):
+    """An API key; `revoked_seq` is 0 while it lives, `created_at` in microseconds."""
+
+    key: KeyRecord
+    seq: int
+    created_at: int
+    revoked_seq: int = 0
+
+    def is_live(self, now_s: float) -> bool:
+        """Say whether the key is neither revoked nor expired at `now_s` (Unix seconds)."""
+        expires_at = self.key.expires_at
+        return not self.revoked_seq and (expires_at is None or now_s < expires_at)
 
 
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):

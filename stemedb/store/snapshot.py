@@ -8,9 +8,11 @@ from types import TracebackType
 
 import lmdb
 
+from stemedb.errors import Corrupt
 from stemedb.model.claim import Signature
 from stemedb.store import keys, rows
 from stemedb.store.rows import ClaimRow, EndorsementRow, ViewState
+from stemedb.store.table import REBUILD
 from stemedb.store.tables import Tables
 
 
@@ -33,9 +35,12 @@ class Snapshot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the read transaction."""
+        """End the read transaction; what LMDB found wrong with its pages is `Corrupt`."""
         self._txn.abort()
         self._left()
+        if isinstance(error, lmdb.Error):
+            detail = f"the view cannot be read: {error}"
+            raise Corrupt(detail, code="corrupt_view", ways_out=(REBUILD,)) from error
 
     # -- positions --
 
@@ -159,6 +164,16 @@ class Snapshot:
         """Yield every gold standard with its seq, in the order of the log."""
         for key, row in self._tables.golds.walk(self._txn, after=keys.u64(after_seq)):
             yield keys.seq_of(key), row
+
+    # -- API keys --
+
+    def api_key(self, key_id: bytes) -> rows.KeyRow | None:
+        """Return an API key by its id, revoked ones too."""
+        return self._tables.keys.get(self._txn, key_id)
+
+    def api_keys(self, after: bytes | None = None) -> Iterator[tuple[bytes, rows.KeyRow]]:
+        """Yield every API key by id, from behind `after` where given."""
+        return self._tables.keys.walk(self._txn, after=after)
 
     # -- agents and counts --
 

@@ -24,6 +24,7 @@
 | `questions` | subject NUL predicate | how many claims, by tier |
 | `escalations` | subject NUL predicate | empty: a crowd with nobody above it |
 | `erased` | id of a claim or source | the erasure's seq |
+| `keys` | key's id (8) | the key, without its secret |
 | `moments` | seq u64 | `recorded_at`, microseconds |
 | `meta` | `state` | where the fold stands |
 | `format` | `view` | the format's version |
@@ -69,6 +70,7 @@ class Tables:
         self.questions = Table("questions", rows.QuestionRow)
         self.escalations = Table("escalations", type(None))
         self.erased = Table("erased", int)
+        self.keys = Table("keys", rows.KeyRow)
         self.moments = Table("moments", int)
         self.meta = Table("meta", rows.ViewState)
         for table in self:

@@ -1,0 +1,31 @@
+"""Folding API keys: made, and revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lmdb
+import msgspec
+
+from stemedb.model.keys import key_id
+from stemedb.model.records import KeyRecord, KeyRevocationRecord
+from stemedb.store import rows
+from stemedb.store.tables import Tables
+
+if TYPE_CHECKING:
+    from stemedb.store.fold import FoldRecord
+
+
+def fold_key(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: KeyRecord) -> None:
+    """Add a key."""
+    row = rows.KeyRow(body, record.seq, record.recorded_at)
+    tables.keys.put(txn, key_id(body.secret_hash), row, overwrite=False)
+
+
+def fold_key_revocation(
+    txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: KeyRevocationRecord
+) -> None:
+    """End a key; the first revocation stands, one of an unknown key leaves no trace."""
+    row = tables.keys.get(txn, body.key_id)
+    if row is not None and not row.revoked_seq:
+        tables.keys.put(txn, body.key_id, msgspec.structs.replace(row, revoked_seq=record.seq))
