@@ -61,6 +61,15 @@ MAP_BYTES_DEFAULT: Final = 64 * 1024 * MIB  # address space, not memory: the fil
 READERS_MAX: Final = 512
 FOLD_RECORDS_MAX: Final = 4096  # records folded in one transaction of a replay
 COPY_ROWS_MAX: Final = 2000  # rows copied at once when the view moves to a new file
+VIEW_COMPACT_WITHIN_S: Final = 24 * 3600  # after an erasure, for its old bytes to leave the view's file
+VIEW_COMPACT_AFTER_S: Final = 23 * 3600  # when that is begun
+VIEW_COMPACT_RETRY_S: Final = 600  # after it failed
+VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
+
+# -- erasing --
+ERASE_HASHES_MAX: Final = 1000  # in one request
+ERASE_REASON_CHARS_MAX: Final = 1000
+ERASE_WAIT_S_MAX: Final = 10.0  # for the view's new file, with `now`; later it goes on by itself
 
 # -- the disk --
 DISK_FLOOR_MB_DEFAULT: Final = 512  # below it writes are refused
@@ -136,6 +145,8 @@ CLOSE_TIMEOUT_S: Final = 1.5  # for log and view to be closed after the drain
 # -- telemetry --
 LATENCY_WINDOW_S: Final = 300.0
 LATENCY_SAMPLES_MAX: Final = 10_000
+LOG_LINES_MAX: Final = 10_000  # that wait for a slow reader of the log; beyond it they are dropped
+LOG_CLOSE_TIMEOUT_S: Final = 1.0  # for the last lines at the end of the process
 
 # -- looking after a host --
 VIEW_ROOM_BYTES_MIN: Final = 8 * MIB  # less free space than this explains a write of the view cut short

@@ -7,6 +7,8 @@ has a registry of its own, each logger its own stream.
 from __future__ import annotations
 
 import json
+import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
@@ -27,6 +29,7 @@ _QUERY_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 _OPERATION_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _QUANTILES: Final = (0.5, 0.95, 0.99)
+_LOG_BLOCK_LINES: Final = 256  # written together
 
 
 class LatencyWindow(Collector):
@@ -154,15 +157,62 @@ class Telemetry:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
 
 
-def make_logger(level: int, stream: BinaryIO) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger that writes one JSON object a line to `stream`, from `level` (of `logging`) on."""
+class LogSink:
+    """Writes log lines from a thread of its own, so that a slow reader of the log never holds a request."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Start writing to `stream`."""
+        self._stream = stream
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._dropped_count = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Hand over one line, without its end; beyond the limit it is dropped and counted."""
+        if self._lines.qsize() >= limits.LOG_LINES_MAX:
+            self._dropped_count += 1
+        else:
+            self._lines.put(line)
+
+    def close(self, timeout_s: float = limits.LOG_CLOSE_TIMEOUT_S) -> None:
+        """Write what waits, for `timeout_s` at most; a second call does nothing more."""
+        self._lines.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            block = [line]
+            while len(block) < _LOG_BLOCK_LINES and not self._lines.empty():
+                following = self._lines.get()
+                if following is None:
+                    self._lines.put(None)
+                    break
+                block.append(following)
+            if self._dropped_count:
+                block.append(b'{"event":"log lines dropped","count":%d}' % self._dropped_count)
+                self._dropped_count = 0
+            self._stream.write(b"\n".join(block) + b"\n")
+            self._stream.flush()
+
+
+class _Lines:
+    """The end of structlog's chain: hands rendered lines over."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.msg = self.log = self.debug = self.info = write
+        self.warning = self.error = self.critical = write
+
+
+def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger that gives `write` one JSON object a line, from `level` (of `logging`) on."""
 
     def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
         # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
         return json.dumps(event, default=repr, separators=(",", ":")).encode()
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(stream),
+        _Lines(write),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

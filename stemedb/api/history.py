@@ -59,6 +59,7 @@ ROUTES = (
         log_head,
         "The log's head, signed by the server's key: keep it, and later prove that history did not change.",
         {200: (SignedHead,)},
+        positioned=True,
     ),
     Route(
         "GET",
@@ -66,6 +67,7 @@ ROUTES = (
         log_proof,
         "The hashes of a range of records, each read again; at most 10,000.",
         {200: (ProofPage,)},
+        positioned=True,
         parameters=(
             Parameter("from", _POSITION, "first position; default 1"),
             Parameter("to", _POSITION, "last position; default as far as one page goes"),

@@ -10,12 +10,40 @@ from typing import Any, Final
 
 import msgspec
 
-from stemedb import __version__
+from stemedb import __version__, limits
 from stemedb.api import problem
+from stemedb.api.inputs import ID
 from stemedb.api.routes import Route
 
 _REF: Final = "#/components/schemas/{name}"
-_ANYWHERE: Final = (400, 500, 503)  # problems that every path may answer
+# Problems that every path may answer: the input, its size and pace, and the state of the service.
+_ANYWHERE: Final = (400, 405, 408, 414, 431, 500, 503)
+_RETRIED: Final = (429, 503)
+_POSITION: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+
+_REPLY_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "X-Request-Id": {"description": "the request's id, as sent or made", "required": True, "schema": _TEXT},
+    "Stemedb-Seq": {
+        "description": "the log position that the answer saw, or that holds the change",
+        "required": True,
+        "schema": _POSITION,
+    },
+    "ETag": {"description": "a hash of the body", "required": True, "schema": _TEXT},
+    "Retry-After": {"description": "seconds to wait", "required": True, "schema": _POSITION},
+    "Allow": {"description": "the methods of this path", "schema": _TEXT},
+}
+_REQUEST_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "X-Request-Id": {
+        "description": "kept where it fits, else replaced",
+        "schema": {"type": "string", "maxLength": limits.REQUEST_ID_CHARS_MAX},
+    },
+    "Stemedb-Min-Seq": {
+        "description": "wait up to 2 s until this log position is visible",
+        "schema": _POSITION,
+    },
+    "If-None-Match": {"description": "the ETag of what the client has: 304 if it still stands", "schema": _TEXT},
+}
 
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
@@ -29,6 +57,7 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, by_shape)
+    refused = sorted({*_ANYWHERE, *(status for row in rows for status in row.refusals)})
     return {
         "openapi": "3.1.0",
         "info": {
@@ -37,7 +66,17 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
             "description": "A database of signed claims, for when sources disagree.",
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "headers": _REPLY_HEADERS,
+            "parameters": {
+                name: {"name": name, "in": "header", "required": False, **about}
+                for name, about in _REQUEST_HEADERS.items()
+            },
+            "responses": {
+                f"Refused{status}": _refusal(status, by_shape[problem.Problem]) for status in refused
+            },
+        },
     }
 
 
@@ -50,15 +89,25 @@ def _anything(kind: type) -> dict[str, Any]:
 
 def _operation(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": row.handler.__name__,
+        "operationId": row.operation,
         "summary": row.summary,
+        "parameters": _parameters(row),
         "responses": _responses(row, by_shape),
     }
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if row.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {row.body_type: {"schema": by_shape[row.body]}},
+        }
+    return operation
+
+
+def _parameters(row: Route) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": ID}
         for name in re.findall(r"{(\w+)}", row.path)
     ]
-    parameters += [
+    in_query = [
         {
             "name": each.name,
             "in": "query",
@@ -68,27 +117,47 @@ def _operation(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
         }
         for each in row.parameters
     ]
-    if parameters:
-        operation["parameters"] = parameters
-    if row.body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {row.body_type: {"schema": by_shape[row.body]}},
-        }
-    return operation
+    names = ["X-Request-Id", *(("Stemedb-Min-Seq", "If-None-Match") if row.is_read else ())]
+    return [*in_path, *in_query, *({"$ref": f"#/components/parameters/{name}"} for name in names)]
 
 
 def _responses(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {
+        str(status): {"$ref": f"#/components/responses/Refused{status}"}
+        for status in (*_ANYWHERE, *row.refusals)
+        if status not in row.replies
+    }
     for status, shapes in row.replies.items():
-        found[str(status)] = {"description": responses[status]}
-        if status == HTTPStatus.NOT_MODIFIED:
-            continue
-        schemas = [by_shape[shape] for shape in shapes] or [{"type": "string"}]
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        found[str(status)]["content"] = {row.reply_type: {"schema": schema}}
-    refused = {problem.MEDIA_TYPE: {"schema": by_shape[problem.Problem]}}
-    for status in (*_ANYWHERE, *row.refusals):
-        answer = found.setdefault(str(status), {"description": responses[status]})
-        answer.setdefault("content", {}).update(refused)
+        answer: dict[str, Any] = {"description": responses[status], "headers": _headers(row, status)}
+        if status != HTTPStatus.NOT_MODIFIED:
+            schemas = [by_shape[shape] for shape in shapes] or [_TEXT]
+            schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+            answer["content"] = {row.reply_type: {"schema": schema}}
+        if status in _ANYWHERE:  # health while starting: the same status may carry either
+            answer["content"][problem.MEDIA_TYPE] = {"schema": by_shape[problem.Problem]}
+        found[str(status)] = answer
     return dict(sorted(found.items()))
+
+
+def _headers(row: Route, status: int) -> dict[str, Any]:
+    names = ["X-Request-Id"]
+    if row.has_position:
+        names.append("Stemedb-Seq")
+    if row.is_read:
+        names.append("ETag")
+    if status in _RETRIED:
+        names.append("Retry-After")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _refusal(status: int, schema: object) -> dict[str, Any]:
+    names = ["X-Request-Id"]
+    if status in _RETRIED:
+        names.append("Retry-After")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        names.append("Allow")
+    return {
+        "description": responses[status],
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {problem.MEDIA_TYPE: {"schema": schema}},
+    }

@@ -6,7 +6,6 @@ import queue
 import resource
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -194,9 +193,3 @@ class Process:
         closing.start()
         closing.join(limits.CLOSE_TIMEOUT_S)
         self._log.info("stopped", uptime_seconds=round(self._service.uptime_s, 3))
-
-
-def flush() -> None:
-    """Write out what is buffered, before the process ends without Python's own farewell."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()

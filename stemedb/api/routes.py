@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import NamedTuple
 
 import bottle
@@ -41,6 +42,23 @@ class Route(NamedTuple):
     refusals: tuple[int, ...] = ()
     positioned: bool = False  # replies carry Stemedb-Seq; those of reads and of what creates always do
     quiet: bool = False  # asked by machines every few seconds: logged at debug level
+
+    name: str = ""  # in the description, where the handler's own would not be unique
+
+    @property
+    def operation(self) -> str:
+        """The name of this row in the description."""
+        return self.name or self.handler.__name__
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it answers with an ETag, and waits for a position."""
+        return HTTPStatus.NOT_MODIFIED in self.replies
+
+    @property
+    def has_position(self) -> bool:
+        """Whether replies carry Stemedb-Seq."""
+        return self.positioned or self.is_read or HTTPStatus.CREATED in self.replies
 
     @property
     def rule(self) -> str:

@@ -10,12 +10,12 @@ import click
 
 from stemedb import __version__
 from stemedb.api import systemd
-from stemedb.api.process import Process, flush
+from stemedb.api.process import Process
 from stemedb.engine import EngineSettings, open_engine
 from stemedb.errors import BadSettings, Corrupt, Locked, StemedbError, StorageFailed
 from stemedb.settings import Settings, read_settings
 from stemedb.store import crash
-from stemedb.telemetry import Telemetry, make_logger
+from stemedb.telemetry import LogSink, Telemetry, make_logger
 
 EXIT_STATUS: Final[dict[type[StemedbError], int]] = {
     BadSettings: 78,
@@ -45,38 +45,30 @@ Exit status: 0 stopped, 65 corrupt data, 74 storage failed, 75 data or port in u
 @click.version_option(__version__, prog_name="stemedb-api", message="%(prog)s %(version)s")
 def main() -> None:
     """Run the service and end the process with its status."""
-    status, reason = 0, ""
+    sink = LogSink(sys.stderr.buffer)
+    status, last_line = 0, ""
     try:
-        _serve(read_settings(os.environ))
+        _serve(read_settings(os.environ), sink)
     except StemedbError as error:
-        status = next(
-            (code for kind, code in EXIT_STATUS.items() if isinstance(error, kind)), EXIT_UNEXPECTED
-        )
-        reason = _one_line(error)
+        kinds = (code for kind, code in EXIT_STATUS.items() if isinstance(error, kind))
+        status, last_line = next(kinds, EXIT_UNEXPECTED), _one_line(error)
     except Exception as error:  # noqa: BLE001  (one line, whatever it was)
-        status = EXIT_UNEXPECTED
-        reason = f"unexpected: {error!r}"
-    flush()
-    if reason:
-        _say_last(f"stemedb-api: {reason}\n")
+        status, last_line = EXIT_UNEXPECTED, f"unexpected: {error!r}"
+    sink.close()
+    if last_line:
+        print(f"stemedb-api: {last_line}", file=sys.stderr)
+    sys.stderr.flush()
     # No farewell by the interpreter: threads may still be inside the storage engine, and nothing that they
     # do matters any more. What was acknowledged is on the disk.
     os._exit(status)
-
-
-def _say_last(line: str) -> None:
-    """Write the last line of all: threads that still log are cut off before, not in the middle of it."""
-    stderr = os.dup(2)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os.write(stderr, line.encode(errors="backslashreplace"))
 
 
 def _one_line(error: StemedbError) -> str:
     return " ".join(f"{error.detail} ({error.hint})".split())
 
 
-def _serve(settings: Settings) -> None:
-    log = make_logger(settings.log, sys.stderr.buffer)
+def _serve(settings: Settings, sink: LogSink) -> None:
+    log = make_logger(settings.log, sink.write)
     if settings.meter_enabled:
         log.warning("metering is not enforced by this version", setting="STEMEDB_METER_ENABLED")
     if settings.unsafe_skip_signatures:

@@ -6,9 +6,11 @@ import io
 import json
 import logging
 import math
+import os
+import threading
 
 from stemedb import limits
-from stemedb.telemetry import LatencyWindow, Telemetry, make_logger
+from stemedb.telemetry import LatencyWindow, LogSink, Telemetry, make_logger
 
 NAMES = (
     "stemedb_query_latency_seconds",
@@ -70,9 +72,29 @@ def test_two_instances_share_nothing() -> None:
 
 def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
     stream = io.BytesIO()
-    log = make_logger(logging.INFO, stream)
+    sink = LogSink(stream)
+    log = make_logger(logging.INFO, sink.write)
     log.info("request", path='a\nb\r"\x1b[31m\u2028', status=200)
     log.debug("unseen")
+    sink.close()
     (text,) = stream.getvalue().decode().splitlines()
     assert json.loads(text)["path"] == 'a\nb\r"\x1b[31m\u2028'
     assert {"event", "level", "time"} <= set(json.loads(text))
+
+
+def test_a_reader_of_the_log_that_hangs_holds_nobody() -> None:
+    read_fd, write_fd = os.pipe()
+    sent_count = 3 * limits.LOG_LINES_MAX
+    with os.fdopen(read_fd, "rb") as reading:
+        with os.fdopen(write_fd, "wb") as writing:
+            sink = LogSink(writing)
+            for _ in range(sent_count):  # nobody reads yet, and yet this ends
+                sink.write(b"x" * 100)
+            lines: list[bytes] = []
+            reader = threading.Thread(target=lambda: lines.extend(reading))
+            reader.start()
+            sink.close(20.0)
+        reader.join()
+    (told,) = [json.loads(line) for line in lines if line.startswith(b"{")]
+    assert told["event"] == "log lines dropped"
+    assert len(lines) - 1 + told["count"] == sent_count
