@@ -95,7 +95,8 @@ def test_revoking_while_others_write_loses_nothing_and_lets_nothing_in(engine: E
     def write() -> None:
         with contextlib.suppress(Unauthorized):
             for index in range(1000):
-                accepted.append(engine.submit_one(checked(object=number(index)), id_of(secret)).seq)
+                seq = engine.submit_one(checked(object=number(index)), id_of(secret)).seq
+                accepted.append(seq)
 
     writer = threading.Thread(target=write)
     writer.start()
