@@ -1,0 +1,105 @@
+"""Admission: how far an agent is trusted to write, and the work a stranger must do first (api.md "Guards").
+
+The work is hashcash (Back 2002): a nonce for which BLAKE3(nonce u64 BE + agent id + timestamp u64 BE)
+begins with enough zero bits. It names the agent and the time, so it cannot be made ahead or handed on,
+and each proof admits one claim once.
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from stemedb import limits
+from stemedb.errors import ProofRequired
+from stemedb.model.trust import Trust
+
+
+class Standing(Enum):
+    """How far an agent is trusted; the value is the part of the quota it has."""
+
+    UNTRUSTED = 0.1
+    LIMITED = 0.5
+    VERIFIED = 1.0
+    TRUSTED = 2.0
+    AUTHORITY = 10.0
+
+
+_BOUNDS: Final = (
+    (900_000, Standing.AUTHORITY),
+    (700_000, Standing.TRUSTED),
+    (500_000, Standing.VERIFIED),
+    (300_000, Standing.LIMITED),
+    (0, Standing.UNTRUSTED),
+)
+
+
+class Proof(NamedTuple):
+    """A piece of work: the nonce, and when it was begun (Unix seconds)."""
+
+    nonce: int
+    timestamp: int
+
+
+def standing_of(trust: Trust) -> Standing:
+    """Return where an agent's trust puts it; the lower bound of each standing is inclusive."""
+    return next(standing for bound, standing in _BOUNDS if trust.millionths >= bound)
+
+
+def difficulty_bits(trust: Trust, claims_count: int) -> int:
+    """Return how many zero bits an agent's proof needs; 0 where it needs none."""
+    if standing_of(trust) is Standing.UNTRUSTED:
+        return limits.PROOF_BITS_NEW
+    if claims_count < limits.PROOF_CLAIMS_NEW and trust.millionths < limits.PROOF_TRUST_MILLIONTHS:
+        return limits.PROOF_BITS_NEW
+    return limits.PROOF_BITS_YOUNG if claims_count < limits.PROOF_CLAIMS_YOUNG else 0
+
+
+def proof_bits(agent_id: bytes, proof: Proof) -> int:
+    """Return how many zero bits a proof's hash begins with."""
+    message = proof.nonce.to_bytes(8, "big") + agent_id + proof.timestamp.to_bytes(8, "big")
+    return 256 - int.from_bytes(blake3(message).digest(), "big").bit_length()
+
+
+class ProofBook:
+    """Remembers the proofs that were used, for as long as they could be used again."""
+
+    def __init__(self, started_s: int) -> None:
+        """Begin at `started_s` (Unix seconds): older proofs may have been used before the restart."""
+        self._started_s = started_s
+        self._lock = threading.Lock()
+        self._used: dict[bytes, int] = {}
+
+    def spend(self, agent_id: bytes, proof: Proof | None, bits: int, now_s: int) -> None:
+        """Use a proof up; raises `ProofRequired` where it is missing, weak, old, early or used."""
+        if proof is None:
+            raise _required("a proof of work is required", "proof_of_work_required")
+        if not now_s - limits.PROOF_AGE_S_MAX <= proof.timestamp <= now_s + limits.PROOF_AHEAD_S_MAX:
+            raise _required("the proof of work is too old, or not yet valid", "proof_expired")
+        if proof.timestamp < self._started_s:
+            raise _required("the proof of work is older than the service's start", "proof_expired")
+        if proof_bits(agent_id, proof) < bits:
+            raise _required(f"the proof of work has fewer than {bits} zero bits", "proof_too_weak")
+        key = proof.nonce.to_bytes(8, "big") + agent_id + proof.timestamp.to_bytes(8, "big")
+        with self._lock:
+            self._forget(now_s)
+            if key in self._used:
+                raise _required("the proof of work was used already", "proof_used")
+            if len(self._used) >= limits.PROOFS_REMEMBERED_MAX:
+                raise _required("too many proofs of work at once; try again later", "proof_of_work_required")
+            self._used[key] = proof.timestamp + limits.PROOF_AGE_S_MAX
+
+    def _forget(self, now_s: int) -> None:
+        """Drop what can't be used again; the oldest stand first, since times only differ by minutes."""
+        while self._used:
+            key = next(iter(self._used))
+            if self._used[key] >= now_s:
+                break
+            del self._used[key]
+
+
+def _required(detail: str, code: str) -> ProofRequired:
+    return ProofRequired(detail, code=code)
