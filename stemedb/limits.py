@@ -155,3 +155,17 @@ SYNC_PROBES: Final = 100  # writes and syncs by which doctor measures the disk
 SYNC_PROBE_BYTES: Final = 4 * KIB  # of each
 CLOCK_APART_S_MAX: Final = 60  # between the clock and the log's last record
 HEAD_BYTES_MAX: Final = 4 * KIB  # of a kept head
+
+# -- guards --
+PROOF_BITS_NEW: Final = 16  # zero bits of the work of an agent with few claims
+PROOF_BITS_YOUNG: Final = 1
+PROOF_CLAIMS_NEW: Final = 10  # claims below which an agent is new
+PROOF_CLAIMS_YOUNG: Final = 50  # and below which it is young
+PROOF_TRUST_MILLIONTHS: Final = 600_000  # an agent trusted that far is not new
+PROOF_AGE_S_MAX: Final = 300
+PROOF_AHEAD_S_MAX: Final = 30
+PROOFS_REMEMBERED_MAX: Final = 1_000_000
+BREAKER_REFUSALS_MAX: Final = 5  # refused claims of an agent within the window that open its breaker
+BREAKER_WINDOW_S: Final = 60.0
+BREAKER_PAUSE_S: Final = 30.0  # open for so long, then one try
+BREAKERS_MAX: Final = 100_000  # agents with a refusal that are remembered

@@ -27,7 +27,7 @@ class Balance(NamedTuple):
     full_in_s: float
 
     def wait_s(self, cost: float, rate: Rate) -> int:
-        """Return the whole seconds until `cost` can be paid; what can never be paid waits for a full bucket."""
+        """Return the whole seconds until `cost` can be paid, or until the bucket is full if it never can."""
         missing = min(cost, rate.capacity) - self.remaining
         return max(1, ceil(missing / rate.refill_per_s)) if missing > 0 else 0
 
@@ -52,7 +52,7 @@ class Buckets:
             return self._balance(self._level(name, rate, self._clock()), rate)
 
     def take(self, name: bytes, rate: Rate, cost: float) -> Balance | None:
-        """Take `cost` tokens; return what is left, or None where there are not enough: then nothing is taken."""
+        """Take `cost` tokens and return what is left; None, and nothing taken, where there are not enough."""
         with self._lock:
             now = self._clock()
             level = self._level(name, rate, now)
