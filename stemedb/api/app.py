@@ -10,7 +10,19 @@ import bottle
 import msgspec
 from prometheus_client import Counter
 
-from stemedb.api import bulk, claims, feed, history, lists, openapi, operations, problem, reading, statements
+from stemedb.api import (
+    bulk,
+    claims,
+    feed,
+    history,
+    lists,
+    openapi,
+    operations,
+    problem,
+    reading,
+    statements,
+    viewer,
+)
 from stemedb.api.call import JSON, Call, refusal
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -19,7 +31,7 @@ from stemedb.errors import Corrupt, Invalid, MethodNotAllowed, NotFound, Stemedb
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
-DESCRIPTION_PATHS: Final = ("/openapi.json", "/api-doc/openapi.json")
+DESCRIPTION_PATHS: Final = {"/openapi.json": "description", "/api-doc/openapi.json": "api_doc"}
 _UNROUTED: Final = "none"  # the endpoint of requests that no route takes, in metrics: paths are the client's
 
 
@@ -34,6 +46,7 @@ def all_routes() -> tuple[Route, ...]:
         *feed.ROUTES,
         *history.ROUTES,
         *operations.ROUTES,
+        *viewer.ROUTES,
     ]
     document: list[bytes] = []
 
@@ -42,8 +55,8 @@ def all_routes() -> tuple[Route, ...]:
         return bottle.HTTPResponse(document[0], 200, {"Content-Type": JSON})
 
     own = [
-        Route("GET", path, description, "This description.", {200: (dict,)}, quiet=True)
-        for path in DESCRIPTION_PATHS
+        Route("GET", path, description, "This description.", {200: (dict,)}, quiet=True, name=name)
+        for path, name in DESCRIPTION_PATHS.items()
     ]
     routes = (*described, *own)
     document.append(msgspec.json.encode(openapi.describe(routes)))

@@ -42,7 +42,10 @@ _REQUEST_HEADERS: Final[dict[str, dict[str, Any]]] = {
         "description": "wait up to 2 s until this log position is visible",
         "schema": _POSITION,
     },
-    "If-None-Match": {"description": "the ETag of what the client has: 304 if it still stands", "schema": _TEXT},
+    "If-None-Match": {
+        "description": "the ETag of what the client has: 304 if it still stands",
+        "schema": _TEXT,
+    },
 }
 
 

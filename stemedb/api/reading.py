@@ -9,6 +9,7 @@ import bottle
 
 from stemedb import limits
 from stemedb.api.call import Call, tagged
+from stemedb.api.inputs import CURSOR, ID, LIMIT
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
 from stemedb.engine.shapes import (
@@ -21,6 +22,7 @@ from stemedb.engine.shapes import (
 )
 from stemedb.errors import Invalid, QueryTimeout, Unavailable
 from stemedb.query import (
+    CHOICES,
     PARAMETERS,
     SKEPTIC_PARAMETERS,
     Answer,
@@ -106,27 +108,56 @@ def _answer(
     return response
 
 
-_TEXT: dict[str, object] = {"type": "string"}
-_ID: dict[str, object] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_TIME: dict[str, object] = {"type": "string", "format": "date-time"}
+_POSITION: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": limits.TIMESTAMP_S_MAX}
+
+
+def _name_of(bytes_max: int) -> dict[str, object]:
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": bytes_max,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "description": f"at most {bytes_max} bytes of UTF-8",
+    }
+
+
+def _one_of(parameter: str) -> dict[str, object]:
+    return {"type": "string", "enum": list(CHOICES[parameter])}
+
 
 _DESCRIBED = (
-    Parameter("subject", _TEXT, "what the claims are about", required=True),
-    Parameter("predicate", _TEXT, "which property; `*` or none means any"),
-    Parameter("lens", _TEXT, "how to resolve contradicting claims; without it every claim, newest first"),
+    Parameter("subject", _name_of(limits.SUBJECT_BYTES_MAX), "what the claims are about", required=True),
+    Parameter("predicate", _name_of(limits.PREDICATE_BYTES_MAX), "which property; `*` or none means any"),
+    Parameter(
+        "lens", _one_of("lens"), "how to resolve contradicting claims; without it every claim, newest first"
+    ),
     Parameter(
         "lifecycle",
-        {"type": "string", "enum": ["proposed", "under_review", "approved", "deprecated", "rejected", "any"]},
+        _one_of("lifecycle"),
         "only claims in this stage; default: all but deprecated and rejected",
     ),
-    Parameter("epoch", _ID, "only claims of this epoch"),
-    Parameter("source_class", {"type": "array", "items": _TEXT}, "only claims of these classes"),
-    Parameter("agent_id", _ID, "only claims signed by this agent"),
+    Parameter("epoch", ID, "only claims of this epoch"),
+    Parameter(
+        "source_class", {"type": "array", "items": _one_of("source_class")}, "only claims of these classes"
+    ),
+    Parameter("agent_id", ID, "only claims signed by this agent"),
     Parameter(
         "min_confidence", {"type": "number", "minimum": 0, "maximum": 1}, "only claims at least this sure"
     ),
-    Parameter("as_of", _TEXT, "the world as claimed then: Unix seconds or RFC 3339"),
-    Parameter("known_at", _TEXT, "what the server knew then: a position in the log or RFC 3339"),
-    Parameter("since", _TEXT, "what changed after a position or time, instead of the claims"),
+    Parameter(
+        "as_of",
+        {"anyOf": [{"type": "integer", "minimum": 0}, _TIME]},
+        "the world as claimed then: Unix seconds or RFC 3339",
+    ),
+    Parameter(
+        "known_at",
+        {"anyOf": [_POSITION, _TIME]},
+        "what the server knew then: a position in the log or RFC 3339",
+    ),
+    Parameter(
+        "since", {"anyOf": [_POSITION, _TIME]}, "what changed after a position or time, instead of the claims"
+    ),
     Parameter("decay", {"type": "boolean", "default": True}, "whether confidence fades with age"),
     Parameter(
         "aliases", {"type": "boolean", "default": False}, "whether other names of the subject count too"
@@ -144,7 +175,19 @@ _DESCRIBED = (
         },
         "bits in which a similar image may differ",
     ),
-    Parameter("vector_near", _TEXT, "the claims whose embedding is nearest to this one"),
+    Parameter(
+        "vector_near",
+        {
+            "anyOf": [
+                ID,
+                {
+                    "type": "string",
+                    "pattern": r"^-?[0-9]{1,9}(\.[0-9]{1,9})?(,-?[0-9]{1,9}(\.[0-9]{1,9})?)*$",
+                },
+            ]
+        },
+        "the claims whose embedding is nearest to this one: numbers with commas, or a claim that has it",
+    ),
     Parameter(
         "k",
         {
@@ -155,17 +198,8 @@ _DESCRIBED = (
         },
         "how many of the nearest",
     ),
-    Parameter(
-        "limit",
-        {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": limits.PAGE_ITEMS_MAX,
-            "default": limits.PAGE_ITEMS_DEFAULT,
-        },
-        "claims on one page",
-    ),
-    Parameter("cursor", _TEXT, "`next_cursor` of the page before"),
+    LIMIT,
+    CURSOR,
 )
 
 

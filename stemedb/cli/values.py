@@ -8,7 +8,8 @@ from math import isfinite
 
 from stemedb.errors import Invalid
 from stemedb.model import ObjectKind
-from stemedb.model.wire import KIND_NAMES, Scalar
+from stemedb.model.fields import Scalar
+from stemedb.model.wire import KIND_NAMES
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]*://\S+\Z")

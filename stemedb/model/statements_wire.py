@@ -6,6 +6,21 @@ import msgspec
 
 from stemedb import limits
 from stemedb.model.claim import Tier, Value
+from stemedb.model.fields import (
+    Content,
+    Hash,
+    ObjectIn,
+    Predicate,
+    Seconds,
+    SignatureText,
+    SourceClass,
+    SourceState,
+    Subject,
+    SupersessionName,
+    Title,
+    Url,
+    Weight,
+)
 from stemedb.model.records import (
     AliasRecord,
     EpochRecord,
@@ -16,64 +31,64 @@ from stemedb.model.records import (
     VoteRecord,
 )
 from stemedb.model.statements import Epoch, Supersession, Vote
-from stemedb.model.wire import SOURCE_STATUSES, SUPERSESSIONS, TIERS_BY_NAME, Faults, Scalar, read_value
+from stemedb.model.wire import SOURCE_STATUSES, SUPERSESSIONS, TIERS_BY_NAME, Faults, read_value
 
 
 class VoteIn(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/vote."""
 
-    assertion_hash: str
-    agent_id: str
-    weight: float
-    timestamp: int
-    signature: str
+    assertion_hash: Hash
+    agent_id: Hash
+    weight: Weight
+    timestamp: Seconds
+    signature: SignatureText
 
 
 class EpochIn(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/epoch."""
 
-    name: str
-    agent_id: str
-    timestamp: int
-    signature: str
-    supersedes: str | None = None
-    supersession: str = "Replaces"
+    name: Subject
+    agent_id: Hash
+    timestamp: Seconds
+    signature: SignatureText
+    supersedes: Hash | None = None
+    supersession: SupersessionName = "Replaces"
 
 
 class SourceIn(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/source. `timestamp` is the server's clock where it is left out."""
 
-    source_hash: str
-    title: str
-    url: str | None = None
-    source_class: str | None = None
-    status: str = "Active"
-    content: str | None = None
-    timestamp: int | None = None
+    source_hash: Hash
+    title: Title
+    url: Url | None = None
+    source_class: SourceClass | None = None
+    status: SourceState = "Active"
+    content: Content | None = None
+    timestamp: Seconds | None = None
 
 
 class SourceStatusIn(msgspec.Struct, forbid_unknown_fields=True):
     """PATCH /v1/source/{hash}."""
 
-    status: str
-    timestamp: int | None = None
+    status: SourceState
+    timestamp: Seconds | None = None
 
 
 class AliasIn(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/alias: two subjects that mean the same."""
 
-    subject: str
-    alias: str
-    timestamp: int | None = None
+    subject: Subject
+    alias: Subject
+    timestamp: Seconds | None = None
 
 
 class GoldStandardIn(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/gold-standard: what is settled."""
 
-    subject: str
-    predicate: str
-    object: dict[str, Scalar]
-    timestamp: int | None = None
+    subject: Subject
+    predicate: Predicate
+    object: ObjectIn
+    timestamp: Seconds | None = None
 
 
 def vote_from_wire(wire: VoteIn) -> VoteRecord:

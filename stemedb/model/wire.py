@@ -10,9 +10,10 @@ import re
 import struct
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from stemedb import limits
 from stemedb.errors import Fault, Invalid
@@ -26,12 +27,25 @@ from stemedb.model.claim import (
     Tier,
     Value,
 )
+from stemedb.model.fields import (
+    Confidence,
+    Hash,
+    ObjectIn,
+    Predicate,
+    Scalar,
+    Seconds,
+    SignatureText,
+    SourceClass,
+    Stage,
+    Subject,
+    Vector,
+    VisualHash,
+)
 from stemedb.model.records import SourceStatus
 from stemedb.model.statements import Supersession
 from stemedb.model.tiers import TIERS, default_tier
 
 Choice = TypeVar("Choice")
-Scalar = str | int | float | bool
 
 KIND_NAMES = {
     ObjectKind.TEXT: "Text",
@@ -70,34 +84,34 @@ _HEX = re.compile(r"[0-9a-f]*\Z")
 class SignatureIn(msgspec.Struct, forbid_unknown_fields=True):
     """A signature as a client sends it and as every reply shows it."""
 
-    agent_id: str
-    signature: str
-    timestamp: int
+    agent_id: Hash
+    signature: SignatureText
+    timestamp: Seconds
 
 
 class AssertionIn(msgspec.Struct, forbid_unknown_fields=True):
     """An assertion as a client sends it: POST /v1/assert, a bulk line, POST /v1/assert/prepare."""
 
-    subject: str
-    predicate: str
-    object: dict[str, Scalar]
-    confidence: float
-    timestamp: int | None = None
-    source_class: str | None = None
-    source_hash: str | None = None
-    lifecycle: str = "Proposed"
-    epoch: str | None = None
-    parent_hash: str | None = None
-    visual_hash: str | None = None
-    vector: list[float] | None = None
-    signatures: list[SignatureIn] = []
-    hash: str | None = None
+    subject: Subject
+    predicate: Predicate
+    object: ObjectIn
+    confidence: Confidence
+    timestamp: Seconds | None = None
+    source_class: SourceClass | None = None
+    source_hash: Hash | None = None
+    lifecycle: Stage = "Proposed"
+    epoch: Hash | None = None
+    parent_hash: Hash | None = None
+    visual_hash: VisualHash | None = None
+    vector: Vector | None = None
+    signatures: Annotated[list[SignatureIn], Meta(extra_json_schema={"maxItems": limits.SIGNATURES_MAX})] = []
+    hash: Hash | None = None
 
 
 class PrepareIn(AssertionIn):
     """An assertion to be completed and hashed, not yet signed: POST /v1/assert/prepare."""
 
-    signature_timestamp: int | None = None
+    signature_timestamp: Seconds | None = None
 
 
 class ValueOut(msgspec.Struct, frozen=True):

@@ -27,11 +27,12 @@ from stemedb.query.lists import (
     show_source,
     source_impact,
 )
-from stemedb.query.question import PARAMETERS, SKEPTIC_PARAMETERS, Question, parse_question
+from stemedb.query.question import CHOICES, PARAMETERS, SKEPTIC_PARAMETERS, Question, parse_question
 from stemedb.query.trace import trace
 from stemedb.query.watch import Watched
 
 __all__ = [
+    "CHOICES",
     "PARAMETERS",
     "SKEPTIC_PARAMETERS",
     "Answer",

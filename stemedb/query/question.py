@@ -29,6 +29,13 @@ STAGES: Mapping[str, frozenset[Lifecycle]] = {
     "any": frozenset(Lifecycle),
 }
 
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "lens": (*LENSES, CONSTRAINTS),
+    "lifecycle": tuple(STAGES),
+    "source_class": tuple(TIERS_BY_NAME),
+}
+"""The names that a parameter may have."""
+
 Item = TypeVar("Item")
 Parse = Callable[[Faults, str, str], Any]
 """Reads one parameter's text; what is wrong with it goes to the faults, under the given pointer."""
@@ -214,7 +221,7 @@ _SUBSECOND = re.compile(r"\.(\d+)")
 _PARSERS: Mapping[str, tuple[str, Parse]] = {
     "subject": ("subject", _name(limits.SUBJECT_BYTES_MAX)),
     "predicate": ("predicate", _predicate),
-    "lens": ("lens", _choice({name: name for name in (*LENSES, CONSTRAINTS)})),
+    "lens": ("lens", _choice({name: name for name in CHOICES["lens"]})),
     "lifecycle": ("stages", _choice(STAGES)),
     "epoch": ("epoch", _binary(32)),
     "source_class": ("tiers", _choice(TIERS_BY_NAME)),
