@@ -5,7 +5,8 @@ a failed write or sync nothing is acknowledged any more. May use: `log`, `store`
 HTTP, or assume that it is the log's only writer.
 """
 
-from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Change, Outcome
+from stemedb.engine.batch import Change
+from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Outcome
 from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
 from stemedb.engine.feed import read_feed

@@ -1,4 +1,4 @@
-"""The records of one group commit, and what the changes in it need to know of each other.
+"""What can be written, and the records of one group commit.
 
 Changes are decided by the writer, against the state they are about to extend, so that two requests racing
 with the same thing become one record and one `exists`.
@@ -7,12 +7,31 @@ with the same thing become one record and one `exists`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from stemedb.engine.changes import CREATED, EXISTS, Outcome, Settle
 from stemedb.errors import Gone
 from stemedb.log import Draft
 from stemedb.model.records import Body, encode_body, type_of
 from stemedb.store import Snapshot
+
+
+class Change(Protocol):
+    """Something to be written, checked as far as that is possible without the state."""
+
+    @property
+    def solo(self) -> bool:
+        """Whether it wants a batch of its own: it looks at more of the state than its own id."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much it adds to a batch."""
+
+    def decide(self, batch: Batch) -> Settle:
+        """Add its records to the batch, or none; runs in the writer, in log order.
+
+        Raises a `StemedbError` when the state does not allow it; nothing may have been added then.
+        """
 
 
 class MetClaim:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stemedb import limits
-from stemedb.engine.changes import Change, Outcome
+from stemedb.engine.batch import Change
+from stemedb.engine.changes import Outcome
 from stemedb.engine.claims import Checked, check_claim
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.history import proof_page, signed_head

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from stemedb import limits
-from stemedb.engine.batch import Batch
-from stemedb.engine.changes import Change, Outcome, Settle
+from stemedb.engine.batch import Batch, Change
+from stemedb.engine.changes import Outcome, Settle
 from stemedb.engine.replay import catch_up
 from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unauthorized, Unavailable
 from stemedb.log import Log, Record

@@ -7,7 +7,7 @@ May use: `model`. May not: read the log by itself, know about HTTP, keep a read 
 questions.
 """
 
-from stemedb.store.fold import FoldRecord
+from stemedb.store.record import FoldRecord
 from stemedb.store.rows import ClaimRow, ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.view import View

@@ -7,17 +7,15 @@ none. It is no part of the state: another host has other chores, and no digest c
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import lmdb
 
 from stemedb.model.records import ErasureRecord, RecordType, decode_body
 from stemedb.store import keys
+from stemedb.store.record import FoldRecord
 from stemedb.store.table import Table
 from stemedb.store.tables import Tables
-
-if TYPE_CHECKING:
-    from stemedb.store.fold import FoldRecord
 
 _OVERWRITE: Final = b"overwrite"  # then the erasure's seq: the seqs whose bodies are to be overwritten
 _COMPACT: Final = b"compact"  # when the first erasure was folded since the file was new

@@ -9,7 +9,7 @@ take their place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import lmdb
 
@@ -29,32 +29,8 @@ from stemedb.model.records import (
     decode_body,
 )
 from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_statements, keys
+from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
-
-
-class FoldRecord(Protocol):
-    """What the fold needs of a log record (`stemedb.log.Record` is one)."""
-
-    @property
-    def seq(self) -> int:
-        """Its position in the log."""
-
-    @property
-    def recorded_at(self) -> int:
-        """When it was accepted, in microseconds."""
-
-    @property
-    def type(self) -> int:
-        """A `RecordType`, or one this version does not know."""
-
-    @property
-    def body(self) -> bytes:
-        """MessagePack, by type; empty when erased."""
-
-    @property
-    def redacted(self) -> bool:
-        """Whether it was erased."""
-
 
 Folder = Callable[[lmdb.Transaction, Tables, FoldRecord, Any], int | None]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import lmdb
 import msgspec
 
@@ -11,10 +9,8 @@ from stemedb.model.canonical import assertion_id, decode_canonical
 from stemedb.model.claim import ZERO_HASH, Assertion, Signature, Tier
 from stemedb.model.records import EndorsementRecord
 from stemedb.store import keys, rows
+from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
-
-if TYPE_CHECKING:
-    from stemedb.store.fold import FoldRecord
 
 CROWD_CLAIMS = 500
 """How many anecdotal claims with nothing above them make an escalation (api.md)."""

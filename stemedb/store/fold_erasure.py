@@ -6,7 +6,7 @@ content.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lmdb
 
@@ -14,11 +14,9 @@ from stemedb.model.claim import ZERO_HASH
 from stemedb.model.records import ErasureRecord
 from stemedb.store import keys, rows
 from stemedb.store.fold_claims import count_agent, count_question, find_claim, put_flags
+from stemedb.store.record import FoldRecord
 from stemedb.store.table import Table
 from stemedb.store.tables import Tables
-
-if TYPE_CHECKING:
-    from stemedb.store.fold import FoldRecord
 
 
 def fold_erasure(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: ErasureRecord) -> int:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import lmdb
 import msgspec
 
 from stemedb.model.keys import key_id
 from stemedb.model.records import KeyRecord, KeyRevocationRecord
 from stemedb.store import rows
+from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
-
-if TYPE_CHECKING:
-    from stemedb.store.fold import FoldRecord
 
 
 def fold_key(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: KeyRecord) -> None:

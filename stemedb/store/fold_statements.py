@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import lmdb
 
 from stemedb.model.records import (
@@ -19,10 +17,8 @@ from stemedb.model.statements import alias_id, epoch_id, gold_id, vote_id
 from stemedb.model.trust import NEUTRAL, Trust, judged
 from stemedb.store import keys, rows
 from stemedb.store.fold_claims import find_claim, set_flag
+from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
-
-if TYPE_CHECKING:
-    from stemedb.store.fold import FoldRecord
 
 
 def fold_vote(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: VoteRecord) -> None:

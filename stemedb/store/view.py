@@ -17,7 +17,8 @@ from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
 from stemedb.store.environment import COPY_NAME, Environment, put_in_place, remove_copy, unreadable
-from stemedb.store.fold import FoldRecord, fold_record
+from stemedb.store.fold import fold_record
+from stemedb.store.record import FoldRecord
 from stemedb.store.rows import ViewState
 from stemedb.store.snapshot import Snapshot
 
