@@ -14,15 +14,18 @@ from stemedb import limits
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import Outcome
 from stemedb.engine.claims import Checked, check_claim
+from stemedb.engine.compacting import Compactor
 from stemedb.engine.disk import DiskFloor
+from stemedb.engine.erasing import Eraser, Erasure, erases
 from stemedb.engine.history import proof_page, signed_head
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
 from stemedb.engine.writer import Result, Writer
-from stemedb.errors import BadSettings, StemedbError
+from stemedb.errors import BadSettings, Corrupt, StemedbError, StorageFailed
 from stemedb.log import FolderLock, LocalLog, Log, open_log
 from stemedb.log.files import Faults
 from stemedb.model import SignedAssertion, Signer
+from stemedb.model.erasure import CopyOut
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.store import View
 from stemedb.store.crash import check_before_opening
@@ -65,6 +68,8 @@ class Engine:
         self._locks = opened.locks
         self._key = opened.key
         self._disk = DiskFloor((settings.wal_dir, settings.db_dir), settings.disk_floor_mb)
+        self._compactor = Compactor(self.log, self.view, telemetry, self.fail)
+        self.eraser = Eraser(self.log, self.view, telemetry, self._compactor)
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
         telemetry.count_assertions(lambda: self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
@@ -90,6 +95,20 @@ class Engine:
         """
         self._disk.require()
         return self._writer.submit(changes, key_id)
+
+    def erase(self, erasure: Erasure, *, now: bool) -> tuple[Outcome, list[CopyOut]]:
+        """Erase claims and sources; return what became of it, and the state of every copy.
+
+        `now` has old bytes of the view's file removed at once, and waits a while for that. Raises as `submit`
+        does, and `NotFound`.
+        """
+        outcome = self.submit_one(erasure)
+        try:
+            return outcome, self.eraser.carry_out(now=now)
+        except (StorageFailed, Corrupt) as error:
+            # The record stands, so the next start goes on with it.
+            self.fail(error)
+            raise
 
     def signed_head(self) -> SignedHead:
         """Return the log's head, signed by the server's own key."""
@@ -128,6 +147,7 @@ class Engine:
 
     def close(self) -> None:
         """Finish what waits, then close everything; a second call does nothing."""
+        self._compactor.close()
         self._writer.close()
         self._disk.close()
         self.log.close()
@@ -159,7 +179,13 @@ def open_engine(
         catch_up(opened.log, opened.view, progress)
         undo.pop_all()
     telemetry.recovery_duration.set(time.perf_counter() - started_at)
-    return Engine(settings, opened, telemetry)
+    engine = Engine(settings, opened, telemetry)
+    try:
+        engine.eraser.overwrite()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
 
 
 def _open(
@@ -193,6 +219,7 @@ def _open(
         lock=locks[0],
         progress=lambda done, total: progress(f"checking the log: {done} of {total} bytes"),
         on_batch=on_batch,
+        erases=erases,
         faults=faults,
     )
     undo.callback(log.close)

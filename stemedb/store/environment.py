@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -75,8 +76,11 @@ class Environment:
     def _all_tables(self) -> tuple[Table[Any], ...]:
         return (*self.tables, self.chores.table)
 
-    def copy_into(self, other: Environment) -> None:
-        """Copy every row as of now, what is still to be done on this host included."""
+    def copy_into(self, other: Environment, go_on: Callable[[], None]) -> None:
+        """Copy every row as of now, what is still to be done on this host included.
+
+        `go_on` is called between pieces and raises to give it up.
+        """
         with self.lmdb.begin(buffers=True) as source:
             for table, table_there in zip(self._all_tables(), other._all_tables(), strict=True):
                 rows = table.raw(source)
@@ -86,6 +90,7 @@ class Environment:
                 ]:
                     with other.lmdb.begin(write=True) as target:
                         table_there.append_raw(target, piece)
+                    go_on()
 
 
 def remove_copy(folder: Path) -> None:

@@ -163,34 +163,43 @@ class View:
         with self._reading() as (env, txn):
             return env.chores.compact_since(txn)
 
-    def compact(self, follow: Callable[[View], None]) -> None:
+    def compact(self, follow: Callable[[View], None], go_on: Callable[[], None] = lambda: None) -> None:
         """Write every row into a new file and go on in that, while reads and writes go on.
 
         The old file, with all that LMDB kept in it of rows that are gone, is removed; it is closed when its
         last reader has left. `follow` folds into the view it is given what was recorded meanwhile; it is
-        called once beside the writing, and then once more while folding is held up.
+        called once beside the writing, and then once more while folding is held up. `go_on` is called
+        between the pieces of the work and raises to give it up.
 
         Raises:
-            OSError, lmdb.Error: there was no room, or the disk failed; the view is as it was.
+            Unavailable: there was no room, or the disk failed; the view is as it was.
         """
         with self._compact_lock:
-            remove_copy(self._folder)
-            copy = View(self._folder / COPY_NAME, map_bytes=self._env.map_bytes)
+            copy = self._empty_copy()
             try:
-                self._fill(copy)
+                self._fill(copy, go_on)
                 follow(copy)
                 with self._fold_lock:
                     follow(copy)
                     self._go_on_in(copy)
-            except BaseException:
+            except BaseException as error:
                 copy.close()
                 remove_copy(self._folder)
+                if isinstance(error, (lmdb.Error, OSError)):
+                    raise _not_moved(error) from error
                 raise
 
-    def _fill(self, copy: View) -> None:
+    def _empty_copy(self) -> View:
+        try:
+            remove_copy(self._folder)
+            return View(self._folder / COPY_NAME, map_bytes=self._env.map_bytes)
+        except (OSError, Corrupt) as error:  # a file that was never there cannot be corrupt
+            raise _not_moved(error) from error
+
+    def _fill(self, copy: View, go_on: Callable[[], None]) -> None:
         env = self._enter()
         try:
-            env.copy_into(copy._env)
+            env.copy_into(copy._env, go_on)
         finally:
             self._leave(env)
         with copy._env.lmdb.begin(write=True) as txn:
@@ -242,3 +251,7 @@ class View:
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
         self._env.lmdb.close()
+
+
+def _not_moved(error: Exception) -> Unavailable:
+    return Unavailable(f"the view could not be moved to a new file: {error}", code="no_space")
