@@ -312,8 +312,8 @@ def test_flip_that_lmdb_does_not_survive_is_named_by_the_next_start(
     ]
     folder = original.copy(tmp_path / "data")
     path = folder / "db" / "data.mdb"
-    spots = [chance.choice(used) + chance.randrange(PAGESIZE) for _ in range(60)]
-    heads = [chance.choice(used) + chance.randrange(8, 24) for _ in range(60)]
+    spots = [chance.choice(used) + chance.randrange(PAGESIZE) for _ in range(20)]
+    heads = [chance.choice(used) + chance.randrange(8, 24) for _ in range(20)]
     for offset in [*spots, *heads, *(offset for _, offset in places(path))]:
         path.write_bytes(whole)
         flip(path, offset, chance.randrange(8))

@@ -51,20 +51,19 @@ def verify(*, settings: Settings, checkpoint: str | None, as_json: bool) -> int:
     """
     kept = Path(checkpoint) if checkpoint else None
     since = _read(kept, Checkpoint) if kept and kept.exists() else None
-    with click.progressbar(length=_BAR_STEPS, label="checking", file=sys.stderr, hidden=not _bar()) as bar:
+    if sys.stderr.isatty():
+        with click.progressbar(length=_BAR_STEPS, label="checking", file=sys.stderr) as bar:
 
-        def show(_at: Checkpoint, done: int, total: int) -> None:
-            bar.update(max(0, _BAR_STEPS * done // max(total, 1) - bar.pos))
+            def show(_at: Checkpoint, done: int, total: int) -> None:
+                bar.update(max(0, _BAR_STEPS * done // max(total, 1) - bar.pos))
 
-        report = verify_log(settings.wal_dir, since=since, progress=show)
+            report = verify_log(settings.wal_dir, since=since, progress=show)
+    else:
+        report = verify_log(settings.wal_dir, since=since)
     if kept and report.whole and report.checkpoint:
         write_file(kept.absolute(), msgspec.json.encode(report.checkpoint) + b"\n")
     _show_report(report, as_json=as_json)
     return 0 if report.whole else _DAMAGED
-
-
-def _bar() -> bool:
-    return sys.stderr.isatty()
 
 
 def _show_report(report: Report, *, as_json: bool) -> None:
