@@ -117,4 +117,6 @@ def test_drain_says_close_and_finishes_a_running_bulk(server: ServerFactory) -> 
     results = [json.loads(each) for each in reply.read().splitlines()]
     assert reply.status == 200
     assert [each["status"] for each in results] == ["created"] * 200
+    idle.close()
+    connection.close()
     assert service.wait() == 0
