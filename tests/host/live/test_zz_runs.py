@@ -40,8 +40,10 @@ def test_stops_where_another_holds_the_port(machine: Machine) -> None:
 
 
 def test_fails_with_the_journal_and_heals(machine: Machine) -> None:
+    socket = machine.shown("stemedb-api.socket", "InvocationID")
     broken = machine.play(stemedb_settings={"STEMEDB_NONSENSE": "1"})
     assert broken.status != 0
+    assert machine.shown("stemedb-api.socket", "InvocationID") == socket  # a setting leaves the port held
     assert "did not become healthy" in broken.output
     assert "STEMEDB_NONSENSE" in broken.output.partition("Its journal, last lines:")[2]
     healed = machine.play()
