@@ -51,11 +51,12 @@ class Data(NamedTuple):
 
 def examine(data: Data, *, deep: bool) -> Iterator[Finding]:
     """Yield every finding; `deep` also checks every page of the view (seconds for a million claims)."""
-    if not data.wal_dir.is_dir():
-        todo = "Name the folders with --wal-dir and --db-dir, or start the service once: it makes them."
-        yield Finding("data", FAIL, f"{data.wal_dir} is not there", todo)
+    try:
+        live = _in_use(data.wal_dir)
+    except OSError as error:
+        todo = "Name the folders with --wal-dir and --db-dir, run it as root or the service's user; "
+        yield Finding("data", FAIL, f"{error}", todo + "a first start of the service makes missing folders.")
         return
-    live = _in_use(data.wal_dir)
     yield Finding(
         "data", OK, f"log {data.wal_dir}, view {data.db_dir}, server " + ("running" if live else "stopped")
     )

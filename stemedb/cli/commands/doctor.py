@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Python looks this one up by name at the first connection: too late, if its own folder is root's only.
+import encodings.idna  # noqa: F401
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
