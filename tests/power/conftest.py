@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
@@ -12,6 +12,8 @@ from tools.testvm import Image, Machine, converged
 
 # The smallest segments there may be: cuts hit rotations too.
 VARIABLES = {"stemedb_profile": "none", "stemedb_settings": {"STEMEDB_WAL_SEGMENT_BYTES": 1024 * 1024}}
+
+JOURNAL = "journalctl --no-pager --lines=60 --output=short-precise --unit=stemedb-api.service"
 
 Timed = Callable[[str], AbstractContextManager[None]]
 _lines: list[str] = []
@@ -42,6 +44,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("power cuts")
         for line in _lines:
             terminalreporter.line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a failure with what the service and the machine said last."""
+    report = yield
+    machine = item.funcargs.get("machine")
+    if report.failed and isinstance(machine, Machine):
+        report.sections.append(("console", machine.console))
+        if machine.running:
+            journal = machine.ssh(JOURNAL, sudo=True, check=False)
+            report.sections.append(("the service's journal", journal))
+    return report
 
 
 @pytest.fixture(scope="session")

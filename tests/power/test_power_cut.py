@@ -59,12 +59,17 @@ def boot(machine: Machine, timed: Timed) -> None:
         machine.boot()
 
 
-def cut_under_load(machine: Machine, timed: Timed, ledger: Ledger, name: str) -> None:
-    """Write from outside, and cut the power at some moment while writes are under way."""
+def cut_under_load(machine: Machine, timed: Timed, ledger: Ledger, name: str, figures: list[str]) -> None:
+    """Write from outside, and cut the power at some moment while writes are under way.
+
+    A request that breaks before that is sent again, as any client does, and told of at the end of the run.
+    """
     more = random.randint(ACKNOWLEDGED_MIN, ACKNOWLEDGED_MAX)
     with timed(f"load until {more} more were acknowledged"), Load(machine.url, ledger, name) as load:
         load.acknowledged(more)
         machine.cut_power()
+    if load.broken:
+        figures.append(f"{len(load.broken)} requests broke before the cut, the first: {load.broken[0]}")
 
 
 def check_everything(machine: Machine, timed: Timed, ledger: Ledger, subjects: set[str], log: Path) -> None:
@@ -83,7 +88,7 @@ def test_cut_without_sync_loses_acknowledged_claims(
     fresh.ssh(WITHOUT_SYNC, sudo=True)
     fresh.wait_ready()
     ledger = Ledger()
-    cut_under_load(fresh, timed, ledger, "without-sync")
+    cut_under_load(fresh, timed, ledger, "without-sync", figures)
     boot(fresh, timed)
     lost = missing_from(copy_log(fresh, tmp_path / "log"), ledger)
     figures.append(f"without fdatasync: {len(lost)} of {len(ledger.seqs)} acknowledged claims lost")
@@ -94,7 +99,7 @@ def test_cut_loses_nothing_acknowledged(
     fresh: Machine, timed: Timed, figures: list[str], tmp_path: Path
 ) -> None:
     ledger = Ledger()
-    cut_under_load(fresh, timed, ledger, "one")
+    cut_under_load(fresh, timed, ledger, "one", figures)
     boot(fresh, timed)
     check_everything(fresh, timed, ledger, set(ledger.subjects), tmp_path / "log")
     figures.append(f"one cut: all {len(ledger.seqs)} acknowledged claims are there")
@@ -108,7 +113,7 @@ def test_twenty_cuts_lose_nothing_acknowledged(
     with timed(f"{CUTS} cuts in all"):
         for number in range(1, CUTS + 1):
             before = set(ledger.subjects)
-            cut_under_load(fresh, timed, ledger, f"cut-{number}")
+            cut_under_load(fresh, timed, ledger, f"cut-{number}", figures)
             boot(fresh, timed)
             last = number == CUTS
             subjects = set(ledger.subjects) if last else set(ledger.subjects) - before

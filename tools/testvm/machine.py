@@ -17,9 +17,10 @@ from tools.testvm.disk import VolatileDisk
 from tools.testvm.image import Image
 from tools.testvm.process import BrokenMachine, Process
 
-BOOT_TIMEOUT_S = 240
-READY_TIMEOUT_S = 120
-COMMAND_TIMEOUT_S = 180
+# Ends of waiting, not expectations: other work may share the processors.
+BOOT_TIMEOUT_S = 600
+READY_TIMEOUT_S = 300
+COMMAND_TIMEOUT_S = 300
 HTTP_TIMEOUT_S = 10
 PAUSE_S = 0.25
 SSH_PORT = 22
