@@ -80,7 +80,7 @@ class Request(HTTPRequest):
         error: StemedbError = Invalid(msg or str(status)[4:], code="malformed_head")
         if code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
             error = StemedbError("the server failed while it answered")
-        instance = problem.request_id(None)
+        instance = problem.request_id(self.inheaders.get(b"X-Request-Id", b"").decode("latin-1"))
         self.conn.server.refused(error, instance, self.conn.remote_addr)
         self.close_connection = True
         self.sent_headers = True

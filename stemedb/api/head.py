@@ -17,6 +17,7 @@ BULK_PATH: Final = "/v1/assert/bulk"
 _END: Final = b"\r\n\r\n"
 _FIELDS: Final = re.compile(rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\x00]*)*\r\n\r\n")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
+_REQUEST_ID: Final = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
 _LENGTH_DIGITS_MAX: Final = 15
 _SOURCE: Final = (b"POST /v1/source ", b"POST /v1/source?")
@@ -72,6 +73,12 @@ def _body_bytes_max(data: bytes | bytearray) -> int:
     if data.startswith(_BULK):
         return limits.BULK_BYTES_MAX
     return limits.SOURCE_BODY_BYTES_MAX if data.startswith(_SOURCE) else limits.BODY_BYTES_MAX
+
+
+def given_request_id(data: bytes | bytearray) -> str | None:
+    """Return the request id in a head that may be incomplete or malformed, so that refusals carry it too."""
+    found = _REQUEST_ID.search(data, 0, limits.URL_BYTES_MAX + limits.HEADER_BYTES_MAX)
+    return found[1].decode("latin-1") if found else None
 
 
 def _content_length(fields: bytes) -> int | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from stemedb import limits
 from stemedb.api import problem
 from stemedb.api.connection import FOREVER, Connection, Stage
-from stemedb.api.head import read_head
+from stemedb.api.head import given_request_id, read_head
 from stemedb.api.stream import StreamOut
 from stemedb.errors import StemedbError, TooSlow, Unavailable
 
@@ -194,6 +194,7 @@ class Intake:
         if head is None:
             # RFC 9112 2.2: an old habit of clients, to be ignored.
             connection.collected = connection.collected.lstrip(b"\r\n")
+            self._count(connection, len(connection.collected) - connection.counted_bytes)
             head = connection.head = read_head(connection.collected)
             if head is None:
                 return None
@@ -277,7 +278,7 @@ class Intake:
 
     def _refuse(self, connection: Connection, error: StemedbError) -> None:
         """Refuse what has not become a request."""
-        instance = problem.request_id(None)
+        instance = problem.request_id(given_request_id(connection.collected))
         self._server.refused(error, instance, connection.remote_addr)
         with suppress(OSError):
             connection.socket.send(problem.raw_reply(error, instance))  # small, and nothing was sent before

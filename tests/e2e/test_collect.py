@@ -114,6 +114,15 @@ def test_malformed_requests_get_a_problem(
         assert set(problem) >= {"type", "title", "status", "detail", "code", "hint", "instance"}
 
 
+def test_refused_requests_keep_their_id(shared_server: ServiceProcess) -> None:
+    for rest in (b"Content-Length: 99999999\r\n\r\n", b"Content-Length: x\r\n\r\n", b"bad line\r\n\r\n"):
+        with connected(shared_server) as sock:
+            sock.sendall(b"POST /v1/assert HTTP/1.1\r\nX-Request-Id: mine-7\r\n" + rest)
+            reply = read_all(sock)
+        assert b"\r\nX-Request-Id: mine-7\r\n" in reply
+        assert status_and_problem(reply)[1]["instance"] == "mine-7"
+
+
 def test_pipelined_requests_are_answered_in_order(shared_server: ServiceProcess) -> None:
     with connected(shared_server) as sock:
         sock.sendall(

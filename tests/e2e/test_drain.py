@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from http.client import HTTPConnection
@@ -90,6 +91,16 @@ def test_stop_ends_with_status_0(server: ServerFactory, number: signal.Signals) 
     service = server()
     assert service.stop(number) == 0
     assert "Traceback" not in service.log
+
+
+def test_a_request_that_never_ends_cannot_hold_the_process(server: ServerFactory) -> None:
+    service = server()
+    with socket.create_connection(("127.0.0.1", service.port)) as sock:
+        sock.sendall(b"POST /v1/assert HTTP/1.1\r\nContent-Le")
+        service.get("/livez")
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 10
 
 
 def test_drain_says_close_and_finishes_a_running_bulk(server: ServerFactory) -> None:
