@@ -69,6 +69,7 @@ VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
 # -- erasing --
 ERASE_HASHES_MAX: Final = 1000  # in one request
 ERASE_REASON_CHARS_MAX: Final = 1000
+AGENT_LABEL_CHARS_MAX: Final = 128  # of X-Agent-Id, which is only a label
 ERASE_WAIT_S_MAX: Final = 10.0  # for the view's new file, with `now`; later it goes on by itself
 
 # -- the disk --

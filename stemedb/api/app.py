@@ -11,6 +11,7 @@ import msgspec
 from prometheus_client import Counter
 
 from stemedb.api import (
+    admin,
     bulk,
     claims,
     feed,
@@ -46,6 +47,7 @@ def all_routes() -> tuple[Route, ...]:
         *feed.ROUTES,
         *history.ROUTES,
         *operations.ROUTES,
+        *admin.ROUTES,
         *viewer.ROUTES,
     ]
     document: list[bytes] = []

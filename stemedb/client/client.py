@@ -15,6 +15,7 @@ from stemedb.client.signing import encode
 from stemedb.client.transport import Reply, Request, Transport
 from stemedb.client.verify import verify_claim
 from stemedb.errors import Invalid, StemedbError, Unavailable, Unprocessable
+from stemedb.model.erasure import EraseIn, EraseReply
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import (
     ClaimOut,
@@ -27,7 +28,7 @@ from stemedb.model.replies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from stemedb.client.bulk import Batch
@@ -195,6 +196,17 @@ class Client:
         )
         self._check([each.newest for each in answer.claims])
         return answer
+
+    # -- administering --
+
+    def erase(self, hashes: Sequence[str], reason: str, *, now: bool = False) -> EraseReply:
+        """Erase claims and sources for good; return the state of every copy.
+
+        The reason stays in the log. `now` has old bytes of the view removed at once. Raises `NotFound` if one
+        of the ids is not known; nothing is erased then.
+        """
+        body = msgspec.json.encode(EraseIn(list(hashes), reason, now))
+        return self._read(Request("POST", "/v1/admin/erase", body=body), EraseReply)
 
     def log_head(self) -> SignedHead:
         """Return the head of the server's log, signed by its key; worth keeping for a later audit."""

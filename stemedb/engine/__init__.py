@@ -9,6 +9,7 @@ from stemedb.engine.batch import Change
 from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Outcome
 from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
+from stemedb.engine.erasing import Erasure
 from stemedb.engine.feed import read_feed
 from stemedb.engine.judging import GoldStandard
 from stemedb.engine.keys import KeyChange, KeyRevocation
@@ -34,6 +35,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "EpochChange",
+    "Erasure",
     "GoldStandard",
     "KeyChange",
     "KeyRevocation",

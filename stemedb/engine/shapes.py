@@ -4,6 +4,7 @@ Those rooms see only the engine and the questions; this list is all of the model
 """
 
 from stemedb.model.canonical import assertion_id, canonical_bytes
+from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import (
     AgentReply,
@@ -62,6 +63,8 @@ __all__ = [
     "EpochIn",
     "EpochOut",
     "EpochsReply",
+    "EraseIn",
+    "EraseReply",
     "EscalationsReply",
     "FeedReply",
     "GoldStandardIn",
@@ -91,6 +94,7 @@ __all__ = [
     "assertion_to_wire",
     "canonical_bytes",
     "epoch_from_wire",
+    "erase_ids",
     "gold_from_wire",
     "signature_message",
     "source_from_wire",

@@ -8,13 +8,14 @@ from typing import Annotated
 import msgspec
 
 from stemedb import limits
+from stemedb.model.fields import Hash
 from stemedb.model.wire import Faults
 
 DONE = "done"
 PENDING = "pending"
 
 _ID_BYTES = 32
-_Hashes = Annotated[list[str], msgspec.Meta(min_length=1, max_length=limits.ERASE_HASHES_MAX)]
+_Hashes = Annotated[list[Hash], msgspec.Meta(min_length=1, max_length=limits.ERASE_HASHES_MAX)]
 _Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ERASE_REASON_CHARS_MAX)]
 
 
@@ -45,7 +46,7 @@ class EraseReply(msgspec.Struct, frozen=True):
     copies: list[CopyOut]
 
 
-def ids_from_wire(hashes: Sequence[str]) -> tuple[bytes, ...]:
+def erase_ids(hashes: Sequence[str]) -> tuple[bytes, ...]:
     """Return the ids, each once; raises `Invalid` that names what is none."""
     faults = Faults()
     found = [faults.binary(f"/hashes/{index}", text, _ID_BYTES) for index, text in enumerate(hashes)]

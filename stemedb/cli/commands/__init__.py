@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "query": "asking:query",
     "skeptic": "asking:skeptic",
     "import": "importing:import_",
+    "erase": "erasing:erase",
     "status": "status:status",
     "config": "config:config",
     "sample": "sample:sample",
