@@ -39,6 +39,6 @@ def check_before_opening(folder: Path, progress: Callable[[str], None]) -> None:
     crashed = note.exists() and note.stat().st_size > 0
     if data.exists() and (crashed or data.stat().st_size <= limits.VIEW_START_CHECK_BYTES_MAX):
         progress("checking the view" + (" after a crash" if crashed else ""))
-        check_pages(folder)
+        check_pages(folder, progress=progress)
     if crashed:
         note.replace(note.with_suffix(".last.txt"))
