@@ -81,6 +81,7 @@ CLIENT_TIMEOUT_S: Final = 30.0  # one wait on the connection
 CLIENT_PATIENCE_S: Final = 2.0  # how long a request that may be repeated is tried again
 CLIENT_BACKOFF_S: Final = 0.1  # first pause between tries; doubles
 CLIENT_BACKOFF_S_MAX: Final = 5.0
+CLIENT_FEED_WAIT_S: Final = 20.0  # how long one request of a follower waits for news
 CLIENT_REPLY_BYTES_MAX: Final = 512 * MIB  # a page of claims that all hold the longest text
 CLIENT_BATCH_LINES_MAX: Final = 2000  # lines of one bulk request, and so what an import holds in memory
 CLIENT_BATCH_BYTES_MAX: Final = 4 * MIB
@@ -94,6 +95,7 @@ SHOWN_TEXT_CHARS_MAX: Final = 200  # of one value in a table; `--json` shows it 
 # -- the log --
 LOG_SEGMENT_BYTES_DEFAULT: Final = 64 * MIB  # one file; rotation is prepared when half of it is used
 LOG_SEGMENT_BYTES_MIN: Final = 1 * MIB
+LOG_SEGMENT_BYTES_MAX: Final = 4 * 1024 * MIB
 LOG_PROOF_PAGE_MAX: Final = 10_000  # frame hashes in one page of a proof
 LOG_READ_RECORDS_MAX: Final = 10_000  # in one answer of Log.read
 LOG_READ_BYTES_MAX: Final = 8 * MIB  # likewise; it stops reading after that much
@@ -104,9 +106,6 @@ LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk i
 
 # -- settings --
 PORT_MAX: Final = 65_535
-SEGMENT_BYTES_DEFAULT: Final = 64 * MIB
-SEGMENT_BYTES_MIN: Final = 1 * MIB
-SEGMENT_BYTES_MAX: Final = 4 * 1024 * MIB
 DISK_FLOOR_MB_MAX: Final = 1024 * 1024
 
 # -- connections --

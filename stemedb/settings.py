@@ -130,8 +130,8 @@ SETTINGS: Final = (
     ),
     Setting(
         "STEMEDB_WAL_SEGMENT_BYTES",
-        str(limits.SEGMENT_BYTES_DEFAULT),
-        _whole(limits.SEGMENT_BYTES_MIN, limits.SEGMENT_BYTES_MAX),
+        str(limits.LOG_SEGMENT_BYTES_DEFAULT),
+        _whole(limits.LOG_SEGMENT_BYTES_MIN, limits.LOG_SEGMENT_BYTES_MAX),
         "bytes of one segment of the log, from 1 MiB",
     ),
     Setting(
