@@ -12,6 +12,7 @@ import msgspec
 
 from stemedb import __version__, limits
 from stemedb.api import problem
+from stemedb.api.call import JSON
 from stemedb.api.inputs import ID
 from stemedb.api.routes import Route
 
@@ -35,8 +36,8 @@ _REPLY_HEADERS: Final[dict[str, dict[str, Any]]] = {
 }
 _REQUEST_HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
-        "description": "kept where it fits, else replaced",
-        "schema": {"type": "string", "maxLength": limits.REQUEST_ID_CHARS_MAX},
+        "description": f"kept if it is 1 to {limits.REQUEST_ID_CHARS_MAX} plain characters, else replaced",
+        "schema": _TEXT,
     },
     "Stemedb-Min-Seq": {
         "description": "wait up to 2 s until this log position is visible",
@@ -99,7 +100,7 @@ def _operation(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
     }
     if row.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": row.body_type == JSON,  # no lines at all are an NDJSON body too
             "content": {row.body_type: {"schema": by_shape[row.body]}},
         }
     return operation

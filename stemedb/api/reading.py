@@ -215,7 +215,7 @@ ROUTES = (
         "Ask about a subject: a page of claims, or a lens's resolution.",
         {200: (QueryReply, LensReply, ConstraintsReply, ChangesReply), 304: ()},
         parameters=_described(PARAMETERS, required=frozenset({"subject"})),
-        refusals=(422, 504),
+        refusals=(404, 410, 422, 504),
     ),
     Route(
         "GET",
@@ -241,7 +241,12 @@ ROUTES = (
         constraints,
         "Show the rules of a subject: what must be used and what is forbidden.",
         {200: (ConstraintsReply,), 304: ()},
-        parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject"})),
+        parameters=tuple(
+            each._replace(schema=_one_of("rule"), meaning="which rules; `*` or none means both")
+            if each.name == "predicate"
+            else each
+            for each in _described(SKEPTIC_PARAMETERS, required=frozenset({"subject"}))
+        ),
         refusals=(422, 504),
     ),
 )

@@ -80,7 +80,11 @@ Stage = Annotated[str, _one_of("Proposed", "UnderReview", "Approved", "Deprecate
 SourceState = Annotated[str, _one_of("Active", "Disputed", "Retracted")]
 SupersessionName = Annotated[str, _one_of("Replaces", "Refines", "Retracts")]
 ObjectIn = Annotated[dict[str, Scalar], Meta(extra_json_schema={"anyOf": _value_forms()})]
-Float32 = Annotated[float, Meta(extra_json_schema={"minimum": -3.4e38, "maximum": 3.4e38})]
+_FLOAT32_BEYOND: Final = (2 - 2**-24) * 2.0**127  # from here on float32 rounds to infinity
+Float32 = Annotated[
+    float,
+    Meta(extra_json_schema={"exclusiveMinimum": -_FLOAT32_BEYOND, "exclusiveMaximum": _FLOAT32_BEYOND}),
+]
 Vector = Annotated[
     list[Float32], Meta(extra_json_schema={"minItems": 1, "maxItems": limits.VECTOR_NUMBERS_MAX})
 ]

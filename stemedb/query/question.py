@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from stemedb import limits
-from stemedb.lens import LENSES
+from stemedb.lens import LENSES, constraints
 from stemedb.model.claim import Lifecycle, Tier
 from stemedb.model.wire import TIERS_BY_NAME, Faults
 
@@ -33,8 +33,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "lens": (*LENSES, CONSTRAINTS),
     "lifecycle": tuple(STAGES),
     "source_class": tuple(TIERS_BY_NAME),
+    "rule": (*constraints.RULES, ANY_PREDICATE),
 }
-"""The names that a parameter may have."""
+"""The names that a parameter may have; `rule` is the predicate where rules are asked for."""
 
 Item = TypeVar("Item")
 Parse = Callable[[Faults, str, str], Any]
