@@ -66,6 +66,13 @@ VIEW_COMPACT_AFTER_S: Final = 23 * 3600  # when that is begun
 VIEW_COMPACT_RETRY_S: Final = 600  # after it failed
 VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
 
+# -- audits of questions --
+AUDIT_BYTES_MAX: Final = 1024 * MIB  # what their file may take
+AUDIT_KEPT_S: Final = 30 * 24 * 3600
+AUDIT_QUEUE_MAX: Final = 10_000  # waiting to be written; beyond it audits are dropped and counted
+AUDIT_BATCH_MAX: Final = 1000  # written in one transaction
+AUDIT_GATHER_S: Final = 0.08  # for more to come before a transaction: they are visible within 200 ms
+
 # -- erasing --
 ERASE_HASHES_MAX: Final = 1000  # in one request
 ERASE_REASON_CHARS_MAX: Final = 1000
@@ -130,7 +137,8 @@ BULK_READ_BYTES: Final = 256 * KIB  # read from the connection at a time
 BULK_IDLE_TIMEOUT_S: Final = 30.0  # without a byte from the client
 BULK_RATE_BYTES_S_MIN: Final = 4 * KIB  # the client's average, beyond the first BULK_IDLE_TIMEOUT_S
 BULK_RETRY_AFTER_S: Final = 5
-VERIFY_THREADS: Final = 2  # that share the signatures of bulk chunks
+VERIFY_THREADS: Final = 2  # that share the signatures of one bulk chunk
+BULK_HELPERS: Final = VERIFY_THREADS + BULK_REQUESTS_MAX  # each request may have a chunk being written, too
 
 # -- the service's life --
 START_GRACE_S: Final = 2.0  # before it accepts although it is not ready

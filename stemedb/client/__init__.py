@@ -6,14 +6,16 @@
         answer = client.query("drug://velorin", "approved", lens="authority")
 
 Promises: every refusal is one of `stemedb.errors`; requests that are safe to repeat are repeated, within a
-bounded time; ids and signatures of what is read are verified unless told otherwise. May use `model`,
-`errors` and `limits`, nothing else of ours. A client is one connection: use one a thread.
+bounded time; a client reads what it wrote; ids and signatures of what is read are verified unless told
+otherwise. May use `model`, `errors` and `limits`, nothing else of ours. A client is one connection: use one
+a thread.
 """
 
 from stemedb.client.bulk import BulkResult, batches
 from stemedb.client.client import Client
 from stemedb.client.filters import Filters
+from stemedb.client.lists import pages
 from stemedb.client.signing import sign
 from stemedb.client.verify import verify_claim
 
-__all__ = ["BulkResult", "Client", "Filters", "batches", "sign", "verify_claim"]
+__all__ = ["BulkResult", "Client", "Filters", "batches", "pages", "sign", "verify_claim"]

@@ -1,4 +1,4 @@
-"""Claims on their way out: signed, and in the JSON the API takes."""
+"""What is said, on its way out: signed, and in the JSON the API takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stemedb.model import SignedAssertion, assertion_id, canonical_bytes
-from stemedb.model.wire import assertion_to_wire, signature_to_wire
+from stemedb.model.statements import Epoch, Supersession, Vote, epoch_id, vote_id
+from stemedb.model.statements_wire import EpochIn, VoteIn
+from stemedb.model.wire import SUPERSESSION_NAMES, assertion_to_wire, signature_to_wire
 
 if TYPE_CHECKING:
     from stemedb.model import Assertion, Signer
@@ -32,3 +34,25 @@ def encode(claim: SignedAssertion) -> tuple[bytes, str]:
     body["signatures"] = [signature_to_wire(each) for each in claim.signatures]
     body["hash"] = content_id
     return _encoder.encode(body), content_id
+
+
+def sign_vote(claim_hash: str, weight: float, signer: Signer, timestamp: int) -> tuple[VoteIn, str]:
+    """Return a signed vote at `timestamp` (Unix seconds) as the API takes it, and its id (hex)."""
+    # A weight beyond the limits is the server's to refuse, with the field named; floats only, as in its id.
+    vote = Vote(bytes.fromhex(claim_hash), signer.agent_id, float(weight), timestamp)
+    content_id = vote_id(vote)
+    signature = signer.sign(content_id, timestamp).signature.hex()
+    return VoteIn(claim_hash, signer.agent_id.hex(), vote.weight, timestamp, signature), content_id.hex()
+
+
+def sign_epoch(
+    name: str, signer: Signer, timestamp: int, supersedes: str | None, supersession: Supersession
+) -> tuple[EpochIn, str]:
+    """Return a signed epoch at `timestamp` (Unix seconds) as the API takes it, and its id (hex)."""
+    old = None if supersedes is None else bytes.fromhex(supersedes)
+    epoch = Epoch(name, old, supersession, timestamp, signer.agent_id)
+    content_id = epoch_id(epoch)
+    signature = signer.sign(content_id, timestamp).signature.hex()
+    how = SUPERSESSION_NAMES[supersession]
+    body = EpochIn(name, signer.agent_id.hex(), timestamp, signature, supersedes, how)
+    return body, content_id.hex()

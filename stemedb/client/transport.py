@@ -42,6 +42,7 @@ class Request(NamedTuple):
     body: bytes | None = None
     content_type: str = "application/json"
     repeat: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def target(self) -> str:
@@ -95,7 +96,7 @@ class Transport:
             time.sleep(pause_s)
 
     def _send_once(self, request: Request) -> Reply:
-        headers = dict(self._headers)
+        headers = {**self._headers, **dict(request.headers)}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         # A server that refuses (413, 503) may answer and close before it has read the whole body: its answer

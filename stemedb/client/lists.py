@@ -1,0 +1,135 @@
+"""Reading what stands beside claims: sources, epochs, aliases, gold standards, agents, subjects, traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+from stemedb.client.connected import Connected, Params, require_id
+from stemedb.client.verify import verify_epoch, verify_trace
+from stemedb.errors import Unprocessable
+from stemedb.model.replies import (
+    AgentReply,
+    AliasesReply,
+    AliasOut,
+    ConceptsReply,
+    EpochOut,
+    EpochsReply,
+    EscalationsReply,
+    GoldStandardOut,
+    GoldStandardsReply,
+    ImpactReply,
+    SourceOut,
+    SourcesReply,
+    TraceReply,
+)
+
+
+class Page(Protocol):
+    """One page of any list."""
+
+    @property
+    def next_cursor(self) -> str | None:
+        """What asks for the page after it, None on the last one."""
+        ...
+
+
+PageT = TypeVar("PageT", bound=Page)
+
+
+def pages(ask: Callable[[str | None], PageT]) -> Iterator[PageT]:
+    """Yield page after page: `pages(lambda cursor: client.sources(cursor=cursor))`.
+
+    Raises `Unprocessable` where the server names the same cursor again, which would never end.
+    """
+    cursor = None
+    while True:
+        page = ask(cursor)
+        yield page
+        if page.next_cursor is None:
+            return
+        if page.next_cursor == cursor:
+            raise Unprocessable("the server's pages go round in a circle", code="reply_unverified")
+        cursor = page.next_cursor
+
+
+class Lists(Connected):
+    """The methods that list, or show one; lists take `limit` (at most 1,000) and a `cursor` to go on from."""
+
+    def sources(self, *, limit: int | None = None, cursor: str | None = None) -> SourcesReply:
+        """Return a page of the sources, by hash, without their content."""
+        return self._get("/v1/source", SourcesReply, _page(limit, cursor))
+
+    def source(self, source_hash: str) -> SourceOut:
+        """Return one source with its content; raises `NotFound` or `Gone`."""
+        return self._get(f"/v1/source/{require_id(source_hash, 'source hash')}", SourceOut)
+
+    def impact(self, source_hash: str, *, limit: int | None = None, cursor: str | None = None) -> ImpactReply:
+        """Return a source and a page of the claims that rest on it; raises `NotFound` or `Gone`."""
+        path = f"/v1/source/{require_id(source_hash, 'source hash')}/impact"
+        found = self._get(path, ImpactReply, _page(limit, cursor))
+        self._check(found.claims)
+        return found
+
+    def epochs(self, *, limit: int | None = None, cursor: str | None = None) -> EpochsReply:
+        """Return a page of the epochs, in the order of the log."""
+        found = self._get("/v1/epoch", EpochsReply, _page(limit, cursor))
+        self._check_epochs(*found.epochs)
+        return found
+
+    def epoch(self, epoch_id: str) -> EpochOut:
+        """Return one epoch with what superseded it; raises `NotFound`."""
+        found = self._get(f"/v1/epoch/{require_id(epoch_id, 'epoch id')}", EpochOut)
+        self._check_epochs(found)
+        return found
+
+    def aliases(self, *, limit: int | None = None, cursor: str | None = None) -> AliasesReply:
+        """Return a page of the aliases, in the order of the log."""
+        return self._get("/v1/alias", AliasesReply, _page(limit, cursor))
+
+    def alias(self, alias_id: str) -> AliasOut:
+        """Return one alias; raises `NotFound`."""
+        return self._get(f"/v1/alias/{require_id(alias_id, 'alias id')}", AliasOut)
+
+    def gold_standards(self, *, limit: int | None = None, cursor: str | None = None) -> GoldStandardsReply:
+        """Return a page of what is settled, in the order of the log."""
+        return self._get("/v1/gold-standard", GoldStandardsReply, _page(limit, cursor))
+
+    def gold_standard(self, gold_id: str) -> GoldStandardOut:
+        """Return one gold standard; raises `NotFound`."""
+        path = f"/v1/gold-standard/{require_id(gold_id, 'gold standard id')}"
+        return self._get(path, GoldStandardOut)
+
+    def agent(self, agent_id: str) -> AgentReply:
+        """Return an agent's trust now, its judgements, how many claims it signed; a stranger has 0.5."""
+        return self._get(f"/v1/agent/{require_id(agent_id, 'agent id')}", AgentReply)
+
+    def concepts(
+        self, prefix: str = "", *, limit: int | None = None, cursor: str | None = None
+    ) -> ConceptsReply:
+        """Return a page of the subjects that begin with `prefix`, with how much is said about each."""
+        params = ((("prefix", prefix),) if prefix else ()) + _page(limit, cursor)
+        return self._get("/v1/concepts", ConceptsReply, params)
+
+    def escalations(self, *, limit: int | None = None, cursor: str | None = None) -> EscalationsReply:
+        """Return a page of the anecdotal crowds with nothing authoritative beside them."""
+        return self._get("/v1/escalations", EscalationsReply, _page(limit, cursor))
+
+    def trace(self, claim_hash: str) -> TraceReply:
+        """Return where a claim comes from and what became of it, every signature in it verified."""
+        found = self._get(f"/v1/trace/{require_id(claim_hash)}", TraceReply)
+        self._check([found.claim, *found.parents, *found.children])
+        self._expect(claim_hash, found.claim.hash, "traced")
+        if self._verify:
+            verify_trace(found)
+        return found
+
+    def _check_epochs(self, *epochs: EpochOut) -> None:
+        if self._verify:
+            for epoch in epochs:
+                verify_epoch(epoch)
+
+
+def _page(limit: int | None, cursor: str | None) -> Params:
+    params: Params = () if limit is None else (("limit", str(limit)),)
+    return params if cursor is None else (*params, ("cursor", cursor))
