@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
 import bottle
@@ -172,6 +173,20 @@ def _write(
         results.add(line.number, each if isinstance(each, StemedbError) else next(written))
 
 
+def _take_in(service: Service, engine: Engine, body: Body, results: Results) -> None:
+    """Check and write all lines of `body`; one chunk is checked while the one before is made durable."""
+    writing: Future[None] | None = None
+    try:
+        for chunk in chunks_of(lines_of(body)):
+            checked = _check_all(service, engine, chunk)
+            if writing is not None:
+                writing.result()
+            writing = service.helpers.submit(_write, engine, chunk, checked, results)
+    finally:
+        if writing is not None:
+            writing.result()
+
+
 def bulk(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert/bulk."""
     call.no_parameters()
@@ -183,8 +198,7 @@ def bulk(service: Service, call: Call) -> bottle.HTTPResponse:
         raise LengthRequired("send Content-Length, or the body in chunks")
     call.require_media_type(NDJSON)
     results = Results(call.environ["stemedb.request_id"])
-    for chunk in chunks_of(lines_of(body)):
-        _write(engine, chunk, _check_all(service, engine, chunk), results)
+    _take_in(service, engine, body, results)
     if not body.complete:
         raise Invalid(
             "the body ended before it was complete; the whole lines before stand", code="truncated_body"

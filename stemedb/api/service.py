@@ -40,7 +40,7 @@ class Service:
         self.state = State.STARTING
         self.progress = "opening"
         self.corrupt: Corrupt | None = None
-        self.helpers = ThreadPoolExecutor(limits.VERIFY_THREADS, thread_name_prefix="verify")
+        self.helpers = ThreadPoolExecutor(limits.BULK_HELPERS, thread_name_prefix="helper")
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
         self._on_corrupt = on_corrupt
         self._engine: Engine | None = None
