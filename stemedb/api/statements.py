@@ -10,7 +10,7 @@ import msgspec
 from stemedb import limits
 from stemedb.api.call import Call, reply
 from stemedb.api.claims import assertion_decoder, check_wire
-from stemedb.api.inputs import identifier, refuse_future
+from stemedb.api.inputs import fault, identifier, refuse_future
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
 from stemedb.engine import (
@@ -91,7 +91,10 @@ def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/supersede: an assert whose parent must be there and about the same."""
     call.no_parameters()
     engine = service.engine
-    checked = check_wire(engine, call.body(assertion_decoder))
+    wire = call.body(assertion_decoder)
+    if wire.parent_hash is None:
+        raise fault("/parent_hash", "is required: the claim that this one revises")
+    checked = check_wire(engine, wire)
     return _written(engine.submit_one(checked._replace(supersedes=True)))
 
 
