@@ -152,8 +152,11 @@ class Writer:
                 for index, draft in enumerate(batch.drafts)
             ]
             self._reached("before_fold")
+            claims_before = self._view.claims_count
             with self._telemetry.operation_duration.labels("fold").time():
                 self._view.fold(self._log.log_id, records)
+            # An erasure makes them fewer; a counter only ever grows.
+            self._telemetry.ingested.inc(max(0, self._view.claims_count - claims_before))
             self._reached("before_reply")
         for ticket, settles in zip(tickets, decided, strict=True):
             ticket.results = [
