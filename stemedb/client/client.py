@@ -17,11 +17,12 @@ from stemedb.client.signing import encode
 from stemedb.client.statements import Statements
 from stemedb.client.transport import Request
 from stemedb.errors import Unavailable
+from stemedb.model.erasure import EraseIn, EraseReply
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, WriteReply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from stemedb.client.bulk import Batch
@@ -97,6 +98,16 @@ class Client(Statements, Reading, Lists):
         self._check([claim])
         self._expect(claim_hash, claim.hash, "answered with")
         return claim
+
+    # -- administering --
+
+    def erase(self, hashes: Sequence[str], reason: str, *, now: bool = False) -> EraseReply:
+        """Erase claims and sources for good; return the state of every copy.
+
+        The reason stays in the log. `now` has old bytes of the view removed at once. Raises `NotFound` if one
+        of the ids is not known; nothing is erased then.
+        """
+        return self._write("/v1/admin/erase", EraseIn(list(hashes), reason, now), EraseReply)
 
     # -- the log and the server --
 
