@@ -78,8 +78,7 @@ def test_racing_writers_make_each_claim_once(start: Open) -> None:
     outcomes: list[list[Outcome]] = [[] for _ in range(8)]
 
     def write(mine: list[Outcome]) -> None:
-        for claim in claims:
-            mine.append(engine.submit_one(claim))
+        mine.extend(engine.submit_one(claim) for claim in claims)
 
     threads = [threading.Thread(target=write, args=(mine,)) for mine in outcomes]
     for thread in threads:
