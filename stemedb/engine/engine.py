@@ -29,6 +29,7 @@ from stemedb.model.erasure import CopyOut
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.store import View
 from stemedb.store.crash import check_before_opening
+from stemedb.store.local import FOLDER_NAME, LocalStore
 from stemedb.telemetry import Telemetry
 
 
@@ -51,6 +52,7 @@ class Opened(NamedTuple):
     locks: Sequence[FolderLock]
     key: Signer
     faults: Faults | None
+    local: LocalStore
 
 
 class Engine:
@@ -70,6 +72,7 @@ class Engine:
         self._disk = DiskFloor((settings.wal_dir, settings.db_dir), settings.disk_floor_mb)
         self._compactor = Compactor(self.log, self.view, telemetry, self.fail)
         self.eraser = Eraser(self.log, self.view, telemetry, self._compactor)
+        self.local = opened.local
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
         telemetry.count_assertions(lambda: self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
@@ -133,7 +136,7 @@ class Engine:
         lag = self.log.head().seq - self.view.applied_seq if not self.failed.is_set() else 0
         return {
             "storage": f"failed: {self.failure}" if self.failed.is_set() else "ok",
-            "disk": self._disk.shortage or "ok",
+            "disk": self._disk.shortage or self._writer.no_room or "ok",
             "view": "ok" if lag <= limits.BATCH_CHANGES_MAX else f"{lag} records behind the log",
             "queue": "ok" if self.queued < limits.QUEUE_CHANGES_MAX // 2 else f"{self.queued} changes wait",
         }
@@ -150,6 +153,7 @@ class Engine:
         self._compactor.close()
         self._writer.close()
         self._disk.close()
+        self.local.close()
         self.log.close()
         self.view.close()
         for lock in self._locks:
@@ -223,7 +227,9 @@ def _open(
         faults=faults,
     )
     undo.callback(log.close)
-    return Opened(log, view, locks, key, faults)
+    local = LocalStore(settings.db_dir / FOLDER_NAME, on_drop=telemetry.audits_dropped.inc)
+    undo.callback(local.close)
+    return Opened(log, view, locks, key, faults, local)
 
 
 def _make_folder(folder: Path) -> None:

@@ -63,6 +63,8 @@ class Writer:
         self._faults = faults
         self._tickets: deque[_Ticket] = deque()
         self._queued = 0
+        self.no_room: str | None = None
+        """Why the last batch was refused, while no later one found room."""
         self._closed = False
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="stemedb-writer")
@@ -130,7 +132,9 @@ class Writer:
     def _commit_or_refuse(self, tickets: Sequence[_Ticket]) -> None:
         try:
             self._commit(tickets)
+            self.no_room = None
         except Unavailable as error:
+            self.no_room = error.detail
             _refuse(tickets, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, what is on the disk is in doubt now
             _refuse(tickets, StorageFailed(f"the write failed: {error}"))

@@ -57,7 +57,7 @@ def test_start_after_death_has_all_that_was_acknowledged(tmp_path: Path, point: 
 def test_start_after_many_deaths_of_one_folder(tmp_path: Path) -> None:
     told: dict[str, int] = {}
     for point, nth in CASES:
-        if not point.startswith("create"):
+        if not point.startswith("create") and nth == 1:
             told |= run_child(tmp_path, point, nth)
     with closing(open_engine(small_settings(tmp_path))) as engine:
         assert_engine_holds(engine, tmp_path / "wal", told)

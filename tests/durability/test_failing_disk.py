@@ -98,6 +98,8 @@ def test_failed_write_or_sync_ends_the_process(
             time.sleep(0.01)
         watch = ReadyWatch(service.port)
         watch.start()
+        while not watch.heard:
+            time.sleep(0.01)
         disk.fail(call, errno.EIO, suffix)
         assert service.wait() == STORAGE_FAILED
         watch.join()
@@ -136,11 +138,15 @@ def test_write_without_room_or_right_is_refused_and_heals(disk: Disk, error: int
         assert json.loads(refused.body)["code"] == "no_space"
         assert int(refused.headers["Retry-After"]) > 0
     assert service.get("/readyz").status == 200
+    health = service.get("/v1/health").json()
+    assert health["status"] == "degraded"
+    assert "no room" in health["checks"]["disk"]
     found = service.get("/v1/query?subject=fda://drug/semaglutide&predicate=before")
     assert len(found.json()["assertions"]) == 1
     disk.heal()
     for number in range(3):
         assert service.post("/v1/assert", claim(predicate=f"during-{number}")).status in (200, 201)
-    assert service.get("/v1/health").json()["assertions_count"] == 4
+    health = service.get("/v1/health").json()
+    assert (health["status"], health["assertions_count"]) == ("healthy", 4)
     assert service.stop() == 0
     assert_log_holds(service.folder / "wal", {})
