@@ -34,8 +34,8 @@ schema = schemathesis.openapi.from_dict(
     ),
 )
 BULK = "/v1/assert/bulk"
-# Bulk tells of each line in its reply; as a whole it is right whatever is in the lines.
-NOT_FOR_BULK = [schemathesis.checks.negative_data_rejection]
+# Not for bulk, which tells of each line in its reply and as a whole is right whatever is in the lines.
+LENIENT = [schemathesis.checks.negative_data_rejection]
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -56,9 +56,14 @@ def test_answers_are_as_described(case: schemathesis.Case[Any], shared_server: S
         possible_question(case)
         if isinstance(case.body, dict):
             case.body = true_body(case.path, case.body)
-    case.call_and_validate(
-        base_url=shared_server.url, excluded_checks=NOT_FOR_BULK if case.path == BULK else None
-    )
+    lenient = case.path == BULK or wrongly_called_bad(case)
+    case.call_and_validate(base_url=shared_server.url, excluded_checks=LENIENT if lenient else None)
+
+
+def wrongly_called_bad(case: schemathesis.Case[Any]) -> bool:
+    """Releases before 4.32 (Python 3.10 has none newer) call a choice of optional parameters bad data."""
+    data = case.meta.phase.data if case.meta else None
+    return getattr(data, "scenario", None) == "object_required_and_optional"
 
 
 def reachable(case: schemathesis.Case[Any]) -> None:
