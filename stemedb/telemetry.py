@@ -109,6 +109,9 @@ class Telemetry:
         self.rejected = self._counter(
             "stemedb_requests_rejected_total", "Requests refused, by the code of the problem.", ("reason",)
         )
+        self.audits_dropped = self._counter(
+            "stemedb_audits_dropped_total", "Audits of questions lost: no room, or the disk failed."
+        )
         self._add_storage()
 
     def _add_storage(self) -> None:

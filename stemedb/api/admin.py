@@ -7,7 +7,6 @@ from typing import Final
 import bottle
 import msgspec
 
-from stemedb import limits
 from stemedb.api.call import Call, reply
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -25,16 +24,10 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     wanted = call.body(_erase_decoder)
     outcome, copies = engine.erase(
-        Erasure(erase_ids(wanted.hashes), wanted.reason, _who(call)), now=wanted.now
+        Erasure(erase_ids(wanted.hashes), wanted.reason, call.label() or call.address), now=wanted.now
     )
     content = EraseReply(outcome.status, outcome.seq, copies)
     return reply(content, _ACCEPTED, seq=outcome.position)
-
-
-def _who(call: Call) -> str:
-    """Return who asks, as far as that is known: the label that the client gives itself, else its address."""
-    label = call.header("X-Agent-Id") or call.environ.get("REMOTE_ADDR", "")
-    return label[: limits.AGENT_LABEL_CHARS_MAX]
 
 
 ROUTES = (

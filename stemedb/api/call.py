@@ -37,6 +37,17 @@ class Call:
         value: str | None = self.environ.get(f"HTTP_{name.upper().replace('-', '_')}")
         return value
 
+    def label(self) -> str:
+        """Return what the client calls itself, for audits; it proves nothing. Empty where it says nothing."""
+        given = (self.header("X-Agent-Id") or "")[: limits.AGENT_LABEL_CHARS_MAX]
+        return given if given.isascii() and given.isprintable() else ""
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        found: str = self.environ.get("REMOTE_ADDR", "")
+        return found
+
     def parameters(self) -> dict[str, list[str]]:
         """Return the query's parameters, `a=1&a=2` and `a[]=1&a[]=2` alike; raises `Invalid`."""
         found: dict[str, list[str]] = {}
@@ -110,10 +121,15 @@ def reply(content: object, status: int = 200, *, seq: int | None = None) -> bott
     return bottle.HTTPResponse(_encoder.encode(content), status, headers)
 
 
+def content_hash(body: bytes) -> str:
+    """Return the hash of a reply's body, as its ETag has it."""
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
 def tagged(call: Call, content: object, *, seq: int) -> bottle.HTTPResponse:
     """Return a read's reply with its ETag; 304 without body if the client has it already."""
     answer = reply(content, seq=seq)
-    etag = f'"{hashlib.blake2b(answer.body, digest_size=16).hexdigest()}"'
+    etag = f'"{content_hash(answer.body)}"'
     answer.set_header("ETag", etag)
     answer.set_header("Cache-Control", "no-cache")
     known = call.header("If-None-Match")

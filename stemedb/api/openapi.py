@@ -31,6 +31,10 @@ _REPLY_HEADERS: Final[dict[str, dict[str, Any]]] = {
         "schema": _POSITION,
     },
     "ETag": {"description": "a hash of the body", "required": True, "schema": _TEXT},
+    "Stemedb-Audit-Id": {
+        "description": "the audit of this answer; missing where audits could not keep up",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
     "Retry-After": {"description": "seconds to wait", "required": True, "schema": _POSITION},
     "Allow": {"description": "the methods of this path", "schema": _TEXT},
 }
@@ -149,6 +153,8 @@ def _headers(row: Route, status: int) -> dict[str, Any]:
         names.append("Stemedb-Seq")
     if row.is_read:
         names.append("ETag")
+    if row.audited:
+        names.append("Stemedb-Audit-Id")
     if status in _RETRIED:
         names.append("Retry-After")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

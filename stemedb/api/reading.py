@@ -12,6 +12,7 @@ from stemedb.api.call import Call, tagged
 from stemedb.api.inputs import CURSOR, ID, LIMIT
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
+from stemedb.engine import Engine
 from stemedb.engine.shapes import (
     ChangesReply,
     ConstraintsReply,
@@ -30,6 +31,7 @@ from stemedb.query import (
     ask_constraints,
     ask_layered,
     ask_skeptic,
+    audit_of,
     parse_question,
 )
 
@@ -101,11 +103,23 @@ def _answer(
         telemetry.query_timeouts.inc()
         raise
     response = tagged(call, found.reply, seq=found.seq)
+    _audit(engine, call, endpoint, found, response)
     duration_s = time.perf_counter() - began
     telemetry.queries.labels(endpoint).inc()
     telemetry.query_latency.observe(duration_s)
     telemetry.query_duration.labels(endpoint, question.lens or "none").observe(duration_s)
     return response
+
+
+def _audit(
+    engine: Engine, call: Call, endpoint: str, found: Answer[object], response: bottle.HTTPResponse
+) -> None:
+    """Hand the audit of an answer over; it never waits, and where audits are lost the answer has no id."""
+    agent = call.label()
+    result_hash = response.get_header("ETag").strip('"')
+    audit_id = engine.local.put(audit_of(endpoint, call.parameters(), agent, found, result_hash))
+    if audit_id is not None:
+        response.set_header("Stemedb-Audit-Id", audit_id.hex())
 
 
 _TIME: dict[str, object] = {"type": "string", "format": "date-time"}
@@ -216,6 +230,7 @@ ROUTES = (
         {200: (QueryReply, LensReply, ConstraintsReply, ChangesReply), 304: ()},
         parameters=_described(PARAMETERS, required=frozenset({"subject"})),
         refusals=(404, 410, 422, 504),
+        audited=True,
     ),
     Route(
         "GET",
@@ -225,6 +240,7 @@ ROUTES = (
         {200: (SkepticReply,), 304: ()},
         parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject", "predicate"})),
         refusals=(422, 504),
+        audited=True,
     ),
     Route(
         "GET",
@@ -234,6 +250,7 @@ ROUTES = (
         {200: (LayeredReply,), 304: ()},
         parameters=_described(SKEPTIC_PARAMETERS, required=frozenset({"subject", "predicate"})),
         refusals=(422, 504),
+        audited=True,
     ),
     Route(
         "GET",
@@ -248,5 +265,6 @@ ROUTES = (
             for each in _described(SKEPTIC_PARAMETERS, required=frozenset({"subject"}))
         ),
         refusals=(422, 504),
+        audited=True,
     ),
 )

@@ -41,6 +41,7 @@ class Route(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     refusals: tuple[int, ...] = ()
     positioned: bool = False  # replies carry Stemedb-Seq; those of reads and of what creates always do
+    audited: bool = False  # replies carry Stemedb-Audit-Id
     quiet: bool = False  # asked by machines every few seconds: logged at debug level
 
     name: str = ""  # in the description, where the handler's own would not be unique

@@ -3,6 +3,7 @@
 Those rooms see only the engine and the questions; this list is all of the model that they may know.
 """
 
+from stemedb.model.audit import AuditOut, AuditsReply
 from stemedb.model.canonical import assertion_id, canonical_bytes
 from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
 from stemedb.model.history import ProofPage, SignedHead
@@ -56,6 +57,8 @@ __all__ = [
     "AliasOut",
     "AliasesReply",
     "AssertionIn",
+    "AuditOut",
+    "AuditsReply",
     "ChangesReply",
     "ClaimOut",
     "ConceptsReply",

@@ -12,6 +12,7 @@ from stemedb.query.answers import (
     ask_skeptic,
     show_claim,
 )
+from stemedb.query.audit import AuditFilter, audit_of, list_audits, replay_audit, show_audit
 from stemedb.query.lists import (
     Listing,
     list_aliases,
@@ -27,7 +28,14 @@ from stemedb.query.lists import (
     show_source,
     source_impact,
 )
-from stemedb.query.question import CHOICES, PARAMETERS, SKEPTIC_PARAMETERS, Question, parse_question
+from stemedb.query.question import (
+    CHOICES,
+    PARAMETERS,
+    SKEPTIC_PARAMETERS,
+    Question,
+    parse_question,
+    read_time_s,
+)
 from stemedb.query.trace import trace
 from stemedb.query.watch import Watched
 
@@ -36,6 +44,7 @@ __all__ = [
     "PARAMETERS",
     "SKEPTIC_PARAMETERS",
     "Answer",
+    "AuditFilter",
     "Listing",
     "Question",
     "Watched",
@@ -43,15 +52,20 @@ __all__ = [
     "ask_constraints",
     "ask_layered",
     "ask_skeptic",
+    "audit_of",
     "list_aliases",
+    "list_audits",
     "list_concepts",
     "list_epochs",
     "list_escalations",
     "list_gold_standards",
     "list_sources",
     "parse_question",
+    "read_time_s",
+    "replay_audit",
     "show_agent",
     "show_alias",
+    "show_audit",
     "show_claim",
     "show_epoch",
     "show_gold_standard",

@@ -51,7 +51,7 @@ def decode_cursor(text: str, question: Question) -> Cursor:
 
 def question_hash(question: Question) -> bytes:
     """Return 8 bytes that tell questions apart; page size and position do not count."""
-    bare = msgspec.structs.replace(question, cursor=None, limit=limits.PAGE_ITEMS_DEFAULT)
+    bare = msgspec.structs.replace(question, cursor=None, at=None, limit=limits.PAGE_ITEMS_DEFAULT)
     return blake3(_encoder.encode(bare)).digest(length=8)
 
 

@@ -34,6 +34,9 @@ def moment_of(question: Question, snapshot: Snapshot, now_s: int, cursor: Cursor
     """
     if cursor is not None:
         return Moment(cursor.seq, question.as_of, cursor.clock_s)
+    if question.at is not None:
+        seq, clock_s = question.at
+        return Moment(seq, question.as_of, clock_s)
     if question.as_of is not None and question.as_of > now_s:
         raise Invalid(f"/as_of: {question.as_of} is in the future, it is {now_s} now", code="as_of_in_future")
     seq = head_seq = snapshot.state.applied_seq

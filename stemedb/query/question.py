@@ -47,6 +47,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
     `as_of` is Unix seconds. `known_at` and `since` are positions in the log; given as times they are
     `known_at_us` and `since_us`, in microseconds. `vector_near` is a vector, or the id of a claim with one.
+    `at` is no parameter: a position and a clock (Unix seconds), the moment of an answer that is given again.
     """
 
     subject: str
@@ -70,6 +71,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
     since_us: int | None = None
     limit: int = limits.PAGE_ITEMS_DEFAULT
     cursor: str | None = None
+    at: tuple[int, int] | None = None
 
     @property
     def shows_hidden(self) -> bool:
@@ -118,6 +120,14 @@ def _require_predicate(faults: Faults, fields: Mapping[str, object]) -> None:
     for name in ("visual_near", "vector_near", "since"):
         if name in fields:
             faults.add("/predicate", f"{name} works inside one predicate")
+
+
+def read_time_s(pointer: str, text: str) -> int:
+    """Return a time in Unix seconds, given so or as RFC 3339; raises `Invalid` at `pointer`."""
+    faults = Faults()
+    found = _as_of(faults, pointer, text)
+    faults.raise_if_any()
+    return found
 
 
 def _name(bytes_max: int) -> Parse:

@@ -48,7 +48,7 @@ def test_start_after_death_has_all_that_was_acknowledged(tmp_path: Path, point: 
         assert_engine_holds(engine, tmp_path / "wal", told)
         digest = engine.view.digest()
     check_pages(tmp_path / "db")
-    for path in (tmp_path / "db").iterdir():
+    for path in (tmp_path / "db").glob("*.mdb"):
         path.unlink()
     with closing(open_engine(small_settings(tmp_path))) as engine:
         assert engine.view.digest() == digest

@@ -294,7 +294,7 @@ def test_flip_in_each_region_of_the_view_is_named_or_harmless(original: Original
             assert "STEMEDB_DB_DIR" in found, (name, found)
     say(f"view, one bit in each region: {dict(became)}")
     # The way out that every refusal names.
-    for file in (folder / "db").iterdir():
+    for file in (folder / "db").glob("*.mdb"):
         file.unlink()
     assert original.answerer.ask(folder) == original.answers
 

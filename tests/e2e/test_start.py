@@ -95,7 +95,7 @@ def test_corrupt_log_ends_with_65(server: ServerFactory) -> None:
     content = bytearray(segment.read_bytes())
     content[content.index(b"fda://drug/1")] ^= 1
     segment.write_bytes(content)
-    for file in (service.folder / "db").iterdir():
+    for file in (service.folder / "db").glob("*.mdb"):
         file.unlink()
     assert segment.name in run_to_end(service, 65)
 

@@ -1,0 +1,250 @@
+"""What belongs to this host alone: the audits of questions. No part of the log, of `seq` or of any digest.
+
+An LMDB environment of its own, in a folder beside the view's file. A thread writes; whoever asks a question
+hands its audit over and never waits: where the thread falls behind, audits are dropped and counted. Losing
+this folder loses audits and nothing else, so a damaged one is put aside at the start and a new one begun.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
+from pathlib import Path
+from shutil import rmtree
+
+import lmdb
+import msgspec
+from blake3 import blake3
+
+from stemedb import limits
+from stemedb.errors import Corrupt
+from stemedb.store import keys
+from stemedb.store.pages import DATA_NAME, check_pages
+from stemedb.store.table import Table
+
+FOLDER_NAME = "local"
+ASIDE_NAME = "local.damaged"
+
+_U64_MAX = 2**64 - 1
+_RANDOM_BYTES = 24
+_ID_BYTES = 32
+_TABLES_MAX = 8
+_US_PER_S = 1_000_000
+_BYTES = b"bytes"
+
+
+class AuditRow(msgspec.Struct, frozen=True, array_like=True):
+    """A question and its answer, asked at `at_us` (microseconds) by whoever called itself `agent`.
+
+    `parameters` are as given. `seq` and `clock_s` (Unix seconds) are the moment it was answered by, so that
+    it can be answered again; `result_hash` is the reply's ETag. `contributing` are the first of
+    `contributing_count` claims, by id, with their weights; `indexed` if it can be found by them.
+    """
+
+    at_us: int
+    agent: str
+    endpoint: str
+    parameters: tuple[tuple[str, tuple[str, ...]], ...]
+    seq: int
+    clock_s: int
+    result_hash: str
+    contributing: tuple[tuple[bytes, float], ...]
+    contributing_count: int
+    indexed: bool
+
+
+class LocalStore:
+    """Keeps audits for `kept_s` seconds, and of those the newest that fit into `bytes_max`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_drop: Callable[[int], None] = lambda _count: None,
+        bytes_max: int = limits.AUDIT_BYTES_MAX,
+        kept_s: float = limits.AUDIT_KEPT_S,
+    ) -> None:
+        """Open or begin it in `folder`, and start the thread; `on_drop` is told how many audits were lost."""
+        self._on_drop = on_drop
+        self._kept_us = int(kept_s * _US_PER_S)
+        # Pages are half full where new rows come first, and each change needs its pages twice until the next
+        # one but one: rows may have a quarter of the file. The map is larger, so that it never gets stuck.
+        self._rows_bytes_max = bytes_max // 4
+        self._env = _open(folder, 2 * bytes_max)
+        self._audits = Table("audits", AuditRow)
+        self._by_agent = Table("by_agent", type(None))
+        self._by_claim = Table("by_claim", type(None))
+        self._totals = Table("totals", int)
+        for table in (self._audits, self._by_agent, self._by_claim, self._totals):
+            table.open(self._env)
+        self._queue: deque[tuple[bytes, AuditRow]] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="stemedb-local", daemon=True)
+        self._thread.start()
+
+    def put(self, row: AuditRow) -> bytes | None:
+        """Hand an audit over; return its id (32 bytes), or None where there is no room for it."""
+        audit_id = keys.u64(_U64_MAX - row.at_us) + os.urandom(_RANDOM_BYTES)
+        with self._wake:
+            if self._closed or len(self._queue) >= limits.AUDIT_QUEUE_MAX:
+                self._on_drop(1)
+                return None
+            self._queue.append((audit_id, row))
+            self._wake.notify()
+        return audit_id
+
+    # -- reading --
+
+    def audit(self, audit_id: bytes) -> AuditRow | None:
+        """Return one audit, if it is (still) there."""
+        with self._env.begin(buffers=True) as txn:
+            return self._audits.get(txn, audit_id)
+
+    def audits(
+        self, agent: str | None, from_us: int, to_us: int, limit: int, after: bytes | None = None
+    ) -> list[tuple[bytes, AuditRow]]:
+        """Return audits from `from_us` to `to_us` (microseconds, both included), the newest first.
+
+        Of all agents where `agent` is None; from behind the id `after` where given.
+        """
+        start = max(_newest_at(to_us), after or b"")
+        with self._env.begin(buffers=True) as txn:
+            if agent is None:
+                found = self._audits.walk(txn, after=start)
+                return list(islice(_not_before(from_us, found), limit))
+            prefix = _agent_key(agent)
+            return list(
+                islice(_not_before(from_us, self._look_up(txn, self._by_agent, prefix, start)), limit)
+            )
+
+    def audits_of(self, claim_id: bytes, limit: int) -> list[tuple[bytes, AuditRow]]:
+        """Return the newest resolutions that rest on a claim."""
+        with self._env.begin(buffers=True) as txn:
+            return list(islice(self._look_up(txn, self._by_claim, claim_id, b""), limit))
+
+    def _look_up(
+        self, txn: lmdb.Transaction, index: Table[None], prefix: bytes, start: bytes
+    ) -> Iterator[tuple[bytes, AuditRow]]:
+        for key, _ in index.walk(txn, prefix, prefix + start):
+            audit_id = key[len(prefix) :]
+            yield audit_id, self._audits.require(txn, audit_id)
+
+    # -- the thread --
+
+    def close(self) -> None:
+        """Write what waits and close; a second call does nothing."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._env.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._queue or self._closed)
+                if not self._queue:
+                    return
+            if not self._closed:
+                # Some more come while it waits: one sync for all of them.
+                time.sleep(limits.AUDIT_GATHER_S)
+            with self._wake:
+                taken = min(len(self._queue), limits.AUDIT_BATCH_MAX)
+                batch = [self._queue.popleft() for _ in range(taken)]
+            self._write_or_drop(batch)
+
+    def _write_or_drop(self, batch: list[tuple[bytes, AuditRow]]) -> None:
+        try:
+            self._prune()
+            self._write(batch)
+        except (lmdb.Error, Corrupt):
+            self._on_drop(len(batch))
+
+    def _write(self, batch: list[tuple[bytes, AuditRow]]) -> None:
+        with self._env.begin(write=True) as txn:
+            total = self._totals.get(txn, _BYTES) or 0
+            for audit_id, row in batch:
+                self._audits.put(txn, audit_id, row)
+                for table, key in self._index(audit_id, row):
+                    table.put(txn, key, None)
+                total += _size_bytes(row)
+            self._totals.put(txn, _BYTES, total)
+
+    def _prune(self) -> None:
+        """Remove some of what is too old or too much, the oldest first.
+
+        In a transaction of its own, because LMDB gives pages back to the next one only.
+        """
+        oldest_us = time.time_ns() // 1000 - self._kept_us
+        with self._env.begin(write=True) as txn:
+            before = total = self._totals.get(txn, _BYTES) or 0
+            for _ in range(limits.AUDIT_PRUNE_MAX):
+                found = self._audits.last(txn, b"", b"\xff" * _ID_BYTES)
+                if found is None or (found[1].at_us >= oldest_us and total <= self._rows_bytes_max):
+                    break
+                audit_id, row = found
+                self._audits.delete(txn, audit_id)
+                for table, key in self._index(audit_id, row):
+                    table.delete(txn, key)
+                total -= _size_bytes(row)
+            if total != before:
+                self._totals.put(txn, _BYTES, total)
+
+    def _index(self, audit_id: bytes, row: AuditRow) -> Iterator[tuple[Table[None], bytes]]:
+        if row.agent:
+            yield self._by_agent, _agent_key(row.agent) + audit_id
+        if row.indexed:
+            for claim_id in dict.fromkeys(claim_id for claim_id, _ in row.contributing):
+                yield self._by_claim, claim_id + audit_id
+
+
+def _newest_at(at_us: int) -> bytes:
+    """Return what no id of an audit up to `at_us` (microseconds) is before: ids run backwards in time."""
+    return keys.u64(_U64_MAX - max(0, min(at_us, _U64_MAX)))
+
+
+def _not_before(at_us: int, found: Iterator[tuple[bytes, AuditRow]]) -> Iterator[tuple[bytes, AuditRow]]:
+    return takewhile(lambda each: each[1].at_us >= at_us, found)
+
+
+def _agent_key(agent: str) -> bytes:
+    return blake3(agent.encode()).digest(length=16)
+
+
+def _size_bytes(row: AuditRow) -> int:
+    """Return about what a row takes, its index included."""
+    parameters = sum(len(name) + sum(map(len, values)) for name, values in row.parameters)
+    return 300 + parameters + len(row.contributing) * (150 if row.indexed else 50)
+
+
+def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
+    """Open the environment; what is damaged is put aside, once, and a new one begun."""
+    try:
+        return _checked(folder, map_bytes)
+    except (lmdb.Error, Corrupt):
+        aside = folder.with_name(ASIDE_NAME)
+        rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        return _checked(folder, map_bytes)
+
+
+def _checked(folder: Path, map_bytes: int) -> lmdb.Environment:
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / DATA_NAME
+    if data.exists() and data.stat().st_size <= limits.VIEW_START_CHECK_BYTES_MAX:
+        check_pages(folder)
+    return lmdb.open(
+        str(folder),
+        lib_version=0,
+        map_size=map_bytes,
+        metasync=False,
+        max_dbs=_TABLES_MAX,
+        max_readers=limits.READERS_MAX,
+        max_spare_txns=limits.READERS_MAX,
+        mode=0o600,
+    )
