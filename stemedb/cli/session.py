@@ -13,9 +13,12 @@ from stemedb.cli import profile as profiles
 from stemedb.cli.keyring import KeyRing
 from stemedb.cli.profile import Profile
 from stemedb.client import Client
+from stemedb.errors import BadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stemedb.model import Signer
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -41,6 +44,19 @@ class Session(NamedTuple):
     def keyring(self) -> KeyRing:
         """Read the profile's key ring."""
         return KeyRing(self.profile.keyring)
+
+    def signer(self, name: str | None) -> Signer:
+        """Return the key to sign with: the one called `name`, the profile's, or the only one in the ring."""
+        chosen = name or self.profile.signer
+        ring = self.keyring()
+        if chosen is None:
+            names = ring.names()
+            if len(names) != 1:
+                hint = "Say --as NAME, one of the keys in the ring."
+                hint = hint if names else "Make one: stemedb keygen NAME"
+                raise BadSettings("no key chosen to sign with", code="no_key", hint=hint)
+            chosen = names[0]
+        return ring.signer(chosen)
 
 
 def with_profile(command: Command) -> Command:

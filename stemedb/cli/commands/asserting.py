@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemedb.cli.options import as_option, timestamp_option, with_kind
 from stemedb.cli.output import note, print_json, safe
 from stemedb.cli.session import connected
 from stemedb.cli.values import KIND_OPTIONS, guess_kind, timestamp, value_fields
 from stemedb.client import sign
-from stemedb.errors import BadSettings
 from stemedb.model.wire import KIND_NAMES, LIFECYCLES, TIERS_BY_NAME, AssertionIn, assertion_from_wire
 
 if TYPE_CHECKING:
@@ -29,15 +29,10 @@ Example:
 @click.argument("subject")
 @click.argument("predicate")
 @click.argument("value")
-@click.option("--text", "kind", flag_value="text", help="VALUE is text.")
-@click.option("--number", "kind", flag_value="number", help="VALUE is a number.")
-@click.option("--bool", "kind", flag_value="boolean", help="VALUE is true or false.")
-@click.option("--ref", "kind", flag_value="reference", help="VALUE names another subject.")
+@with_kind
 @click.option("--confidence", type=float, default=1.0, show_default=True, help="How sure, from 0 to 1.")
-@click.option(
-    "--timestamp", "at", metavar="TIME", help="When it was claimed: Unix seconds, day or RFC 3339 (now)."
-)
-@click.option("--as", "name", metavar="NAME", help="Key to sign with (else the profile's `as`).")
+@timestamp_option("When it was claimed")
+@as_option
 @click.option(
     "--source-class", type=click.Choice(list(TIERS_BY_NAME)), help="Tier (else by SUBJECT's scheme)."
 )
@@ -83,7 +78,7 @@ def assert_(  # noqa: PLR0913 - one parameter an option
             epoch=epoch,
         )
     ).assertion
-    _store(session, assertion, _signer(session, name), as_json=as_json, guessed=None if kind else object_kind)
+    _store(session, assertion, session.signer(name), as_json=as_json, guessed=None if kind else object_kind)
 
 
 def _store(
@@ -106,15 +101,3 @@ def _store(
     click.echo(f"{safe(reply.status)} {reply.hash} at seq {reply.seq}")
     if guessed is not None:
         note(f"read VALUE as {KIND_NAMES[guessed]}; say --text, --number, --bool or --ref to decide it")
-
-
-def _signer(session: Session, name: str | None) -> Signer:
-    chosen = name or session.profile.signer
-    ring = session.keyring()
-    if chosen is None:
-        names = ring.names()
-        if len(names) != 1:
-            hint = "Say --as NAME, one of the keys in the ring." if names else "Make one: stemedb keygen NAME"
-            raise BadSettings("no key chosen to sign with", code="no_key", hint=hint)
-        chosen = names[0]
-    return ring.signer(chosen)

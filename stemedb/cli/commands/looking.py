@@ -1,0 +1,130 @@
+"""`stemedb agent`, `concepts`, `escalations`, `trace`, `feed`: who, about what, from where, what is new."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from stemedb import limits
+from stemedb.cli.options import Paging, paged
+from stemedb.cli.output import note, print_json, print_json_line, print_table, safe
+from stemedb.cli.session import Session, connected
+from stemedb.cli.showing import RECORD_COLUMNS, print_fields, print_list, record_row
+from stemedb.cli.tracing import print_trace
+from stemedb.model.replies import RecordOut
+
+_ID = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@click.command(epilog="\b\nExample:\n  stemedb agent alice")
+@click.argument("agent")
+@connected
+def agent(*, session: Session, agent: str, as_json: bool) -> None:
+    """Show how far AGENT is trusted: an agent id, or the name of a key in the key ring."""
+    agent_id = agent if _ID.match(agent) else session.keyring().signer(agent).agent_id.hex()
+    with session.client() as client:
+        found = client.agent(agent_id)
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(
+            {
+                "agent": found.agent_id,
+                "trust": f"{found.trust:.4f}",
+                "judged right": str(found.accurate),
+                "judged wrong": str(found.inaccurate),
+                "claims": str(found.claims_count),
+            }
+        )
+
+
+@click.command(epilog="\b\nExample:\n  stemedb concepts drug://")
+@click.argument("prefix", default="")
+@paged
+@connected
+def concepts(*, session: Session, prefix: str, paging: Paging, as_json: bool) -> None:
+    """List the subjects that begin with PREFIX, with how much is said about each."""
+    with session.client() as client:
+        print_list(
+            lambda limit, cursor: client.concepts(prefix, limit=limit, cursor=cursor),
+            lambda page: page.concepts,
+            lambda each: (safe(each.subject), str(each.claims_count), str(each.predicates_count)),
+            ("subject", "claims", "predicates"),
+            paging,
+            as_json=as_json,
+        )
+
+
+@click.command(epilog="\b\nExample:\n  stemedb escalations")
+@paged
+@connected
+def escalations(*, session: Session, paging: Paging, as_json: bool) -> None:
+    """List the crowds of anecdotal claims that nothing authoritative stands beside."""
+    with session.client() as client:
+        print_list(
+            lambda limit, cursor: client.escalations(limit=limit, cursor=cursor),
+            lambda page: page.escalations,
+            lambda each: (safe(each.kind), safe(each.subject), safe(each.predicate), str(each.claims_count)),
+            ("kind", "subject", "predicate", "claims"),
+            paging,
+            as_json=as_json,
+        )
+
+
+@click.command(epilog="\b\nExample:\n  stemedb trace 3bd1...8f")
+@click.argument("claim")
+@connected
+def trace(*, session: Session, claim: str, as_json: bool) -> None:
+    """Show where the claim with the id CLAIM comes from and what became of it.
+
+    What it revises and what revised it, every signature and vote, its source and its epoch; each signature
+    is verified here.
+    """
+    with session.client() as client:
+        found = client.trace(claim)
+    if as_json:
+        print_json(found)
+    else:
+        print_trace(found)
+
+
+FEED_EXAMPLE = """\b
+Example:
+  stemedb feed --after 200
+  stemedb feed --follow --after 200 --json
+"""
+
+
+@click.command(epilog=FEED_EXAMPLE)
+@click.option("--after", type=click.IntRange(0), default=0, help="Position behind which to begin (0).")
+@click.option("--limit", type=click.IntRange(1, limits.PAGE_ITEMS_MAX), help="Records at most (100).")
+@click.option(
+    "--wait", type=click.FloatRange(0, limits.FEED_WAIT_S_MAX), default=0.0, help="Seconds, if none."
+)
+@click.option("--follow", is_flag=True, help="Never end: each record as it comes, with --json one a line.")
+@connected
+def feed(
+    *, session: Session, after: int, limit: int | None, wait: float, follow: bool, as_json: bool
+) -> None:
+    """Show the records of the log in order, without a gap."""
+    if follow and (limit is not None or wait):
+        raise click.UsageError("--follow never ends: --limit and --wait do not go with it")
+    with session.client() as client:
+        if follow:
+            for record in client.follow(after):
+                _print_record(record, as_json=as_json)
+            return
+        found = client.feed(after, limit=limit, wait_s=wait)
+    if as_json:
+        print_json(found)
+        return
+    print_table(RECORD_COLUMNS, [record_row(record) for record in found.records])
+    note(f"go on with --after {found.next}")
+
+
+def _print_record(record: RecordOut, *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(record)
+    else:
+        click.echo("\t".join(record_row(record)))
