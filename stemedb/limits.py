@@ -70,10 +70,10 @@ VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
 AUDIT_BYTES_MAX: Final = 1024 * MIB  # what their file may take
 AUDIT_KEPT_S: Final = 30 * 24 * 3600
 AUDIT_QUEUE_MAX: Final = 10_000  # waiting to be written; beyond it audits are dropped and counted
-AUDIT_BATCH_MAX: Final = 1000  # written in one transaction
-AUDIT_PRUNE_MAX: Final = 2 * AUDIT_BATCH_MAX  # removed in one transaction
+AUDIT_BATCH_MAX: Final = 500  # written in one transaction
+AUDIT_PRUNE_MAX: Final = 4 * AUDIT_BATCH_MAX  # removed in one transaction
 AUDIT_TIME_S_MAX: Final = 2**43  # the latest second that can be asked for: fits 64 bits as microseconds
-AUDIT_GATHER_S: Final = 0.08  # for more to come before a transaction: they are visible within 200 ms
+AUDIT_GATHER_S: Final = 0.05  # for more to come before a transaction: they are visible within 200 ms
 
 # -- erasing --
 ERASE_HASHES_MAX: Final = 1000  # in one request

@@ -52,7 +52,10 @@ def _time_s(found: dict[str, str], name: str, default: int) -> int:
     text = found.get(name)
     if text is None:
         return default
-    return min(read_time_s(f"/{name}", text), limits.AUDIT_TIME_S_MAX)
+    found_s = read_time_s(f"/{name}", text)
+    if found_s > limits.AUDIT_TIME_S_MAX:
+        raise fault(f"/{name}", f"must be at most {limits.AUDIT_TIME_S_MAX}")
+    return found_s
 
 
 ROUTES = (

@@ -150,7 +150,7 @@ class LocalStore:
                 self._wake.wait_for(lambda: self._queue or self._closed)
                 if not self._queue:
                     return
-            if not self._closed:
+            if not self._closed and len(self._queue) < limits.AUDIT_BATCH_MAX:
                 # Some more come while it waits: one sync for all of them.
                 time.sleep(limits.AUDIT_GATHER_S)
             with self._wake:

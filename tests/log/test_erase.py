@@ -114,6 +114,23 @@ def test_read_while_erasing(tmp_path: Path) -> None:
     assert not failures
 
 
+def test_verify_while_erasing_finds_nothing_wrong(tmp_path: Path) -> None:
+    with closing(open_erasing(tmp_path)) as log:
+        seqs = add_secrets(log, *[80] * 40)
+
+        def erase() -> None:
+            for seq in seqs:
+                log.erase([seq])
+
+        eraser = threading.Thread(target=erase)
+        eraser.start()
+        reports = [verify(tmp_path)]
+        while eraser.is_alive():
+            reports.append(verify(tmp_path))
+        eraser.join()
+    assert all(report.whole for report in reports)
+
+
 @pytest.mark.parametrize("last_segment", [True, False])
 @pytest.mark.parametrize("size", [1, 9, 23, 100])
 def test_open_finishes_a_torn_erasure_in_any_sector_order(
