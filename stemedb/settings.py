@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,6 +34,9 @@ _LEVELS: Final = {
     "error": logging.ERROR,
     "off": logging.CRITICAL,
 }
+_SECRET: Final = re.compile(r"steme_live_[A-Za-z0-9_-]{43}")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_INTERNAL: Final = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 
 
 class Address(NamedTuple):
@@ -42,6 +47,16 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this host can reach it; a name other than localhost may be anything."""
+        try:
+            found = ip_address(self.host)
+        except ValueError:
+            return self.host == "localhost"
+        mapped = getattr(found, "ipv4_mapped", None)
+        return bool((mapped or found).is_loopback)
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,20 @@ class Settings:
     log: int
     unsafe_skip_signatures: bool
     auth_enabled: bool
+    root_api_key: str = field(repr=False)
+    root_api_key_file: Path | None
+    require_auth_on_public_bind: bool
+    allowed_origins: frozenset[str]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    internal_networks: tuple[IPv4Network | IPv6Network, ...]
     meter_enabled: bool
     admission_enabled: bool
     content_defense_enabled: bool
+
+    @property
+    def exposed(self) -> bool:
+        """Whether anybody who reaches this host may do everything."""
+        return not self.auth_enabled and not self.bind_addr.is_loopback
 
 
 class Setting(NamedTuple):
@@ -69,6 +95,7 @@ class Setting(NamedTuple):
     default: str
     parse: Callable[[str], object]
     meaning: str
+    secret: bool = False  # its value is shown nowhere
 
     @property
     def field(self) -> str:
@@ -100,6 +127,31 @@ def _not_yet(text: str) -> bool:
     if _boolean(text):
         raise ValueError("is not available in this version; set it to false")
     return False
+
+
+def _secret(text: str) -> str:
+    if text and not is_secret(text):
+        raise ValueError("must be steme_live_ and 43 characters of A-Z, a-z, 0-9, _ and -")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _origins(text: str) -> frozenset[str]:
+    found = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for origin in sorted(found):
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError("must be origins like https://example.org, with commas between; no path, no *")
+    return found
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between") from None
 
 
 def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
@@ -147,7 +199,41 @@ SETTINGS: Final = (
         _boolean,
         "accept unsigned claims; for trying things out only",
     ),
-    Setting("STEMEDB_AUTH_ENABLED", "false", _not_yet, "API keys and roles; not available in this version"),
+    Setting(
+        "STEMEDB_AUTH_ENABLED", "false", _boolean, "ask for API keys on every path but health and probes"
+    ),
+    Setting(
+        "STEMEDB_ROOT_API_KEY",
+        "",
+        _secret,
+        "the first admin key; used once, while there was no admin key ever",
+        secret=True,
+    ),
+    Setting("STEMEDB_ROOT_API_KEY_FILE", "", _file, "file that holds the first admin key instead"),
+    Setting(
+        "STEMEDB_REQUIRE_AUTH_ON_PUBLIC_BIND",
+        "false",
+        _boolean,
+        "refuse to start without keys on an address that other hosts can reach",
+    ),
+    Setting(
+        "STEMEDB_ALLOWED_ORIGINS",
+        "",
+        _origins,
+        "web origins whose pages may use the API, with commas between; default none",
+    ),
+    Setting(
+        "STEMEDB_TRUSTED_PROXIES",
+        "",
+        _networks,
+        "addresses or networks of proxies whose X-Forwarded-For counts, with commas between; default none",
+    ),
+    Setting(
+        "STEMEDB_INTERNAL_NETWORKS",
+        _INTERNAL,
+        _networks,
+        "from where trusted proxies may forward requests for /metrics and /v1/admin",
+    ),
     Setting(
         "STEMEDB_METER_ENABLED", "false", _boolean, "quotas per agent; accepted, not enforced by this version"
     ),
@@ -174,14 +260,38 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         values["log"] = _parsed(row._replace(name="RUST_LOG"), rust_log)
     if not env.get("STEMEDB_KEY_DIR", "").strip():
         values["key_dir"] = Path(str(values["wal_dir"])) / "keys"
-    return Settings(**values)  # type: ignore[arg-type]  # a test holds table and fields together
+    found = Settings(**values)  # type: ignore[arg-type]  # a test holds table and fields together
+    _refuse_together(found)
+    return found
+
+
+def is_secret(text: str) -> bool:
+    """Say whether a text has the form of an API key."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def _refuse_together(found: Settings) -> None:
+    """Refuse what must not be set together; each line names the way out."""
+    unsigned, here = "STEMEDB_UNSAFE_SKIP_SIGNATURES=true", f"STEMEDB_BIND_ADDR={found.bind_addr}"
+    if found.unsafe_skip_signatures and found.auth_enabled:
+        raise BadSettings(f"{unsigned} cannot be together with STEMEDB_AUTH_ENABLED=true; set one to false")
+    if found.unsafe_skip_signatures and not found.bind_addr.is_loopback:
+        raise BadSettings(f"{unsigned} is for loopback only, not {here}; set it to false or bind 127.0.0.1")
+    if found.require_auth_on_public_bind and found.exposed:
+        raise BadSettings(
+            f"{here} can be reached by others and STEMEDB_REQUIRE_AUTH_ON_PUBLIC_BIND=true; "
+            "set STEMEDB_AUTH_ENABLED=true or bind 127.0.0.1"
+        )
+    if found.root_api_key and found.root_api_key_file:
+        raise BadSettings("set STEMEDB_ROOT_API_KEY or STEMEDB_ROOT_API_KEY_FILE, not both")
 
 
 def _parsed(setting: Setting, text: str) -> object:
     try:
         return setting.parse(text)
     except ValueError as error:
-        raise BadSettings(f"{setting.name}={text!r}: {error}") from None
+        shown = "(hidden)" if setting.secret else repr(text)
+        raise BadSettings(f"{setting.name}={shown}: {error}") from None
 
 
 def _refuse_unknown(env: Mapping[str, str]) -> None:

@@ -112,6 +112,9 @@ class Telemetry:
         self.audits_dropped = self._counter(
             "stemedb_audits_dropped_total", "Audits of questions lost: no room, or the disk failed."
         )
+        self.exposed = self._gauge(
+            "stemedb_exposed", "1 while a public address is served without asking for keys."
+        )
         self._add_storage()
 
     def _add_storage(self) -> None:

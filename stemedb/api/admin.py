@@ -24,10 +24,17 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     wanted = call.body(_erase_decoder)
     outcome, copies = engine.erase(
-        Erasure(erase_ids(wanted.hashes), wanted.reason, call.label() or call.address), now=wanted.now
+        Erasure(erase_ids(wanted.hashes), wanted.reason, who(call)), now=wanted.now,
+        key_id=call.caller.key_id,
     )
     content = EraseReply(outcome.status, outcome.seq, copies)
     return reply(content, _ACCEPTED, seq=outcome.position)
+
+
+def who(call: Call) -> str:
+    """Return who asks, as far as that is known: the key's id, else its own label, else its address."""
+    key_id = call.caller.key_id
+    return f"key {key_id.hex()}" if key_id else call.label() or call.address
 
 
 ROUTES = (

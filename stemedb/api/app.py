@@ -17,6 +17,7 @@ from stemedb.api import (
     claims,
     feed,
     history,
+    keys,
     lists,
     openapi,
     operations,
@@ -26,6 +27,7 @@ from stemedb.api import (
     viewer,
 )
 from stemedb.api.call import JSON, Call, refusal
+from stemedb.api.gate import Gate, caller_of, origin_of
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
 from stemedb.errors import Corrupt, Invalid, MethodNotAllowed, NotFound, StemedbError
@@ -50,6 +52,7 @@ def all_routes() -> tuple[Route, ...]:
         *operations.ROUTES,
         *audits.ROUTES,
         *admin.ROUTES,
+        *keys.ROUTES,
         *viewer.ROUTES,
     ]
     document: list[bytes] = []
@@ -73,6 +76,7 @@ class Application:
     def __init__(self, service: Service) -> None:
         """Build the routes; nothing is shared with another instance."""
         self._service = service
+        self._gate = Gate(service)
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._bottle = bottle.Bottle(catchall=False)
         self._bottle.default_error_handler = self._routing_error
@@ -84,6 +88,7 @@ class Application:
         began = time.perf_counter()
         request_id = problem.request_id(environ.get("HTTP_X_REQUEST_ID"))
         environ["stemedb.request_id"] = request_id
+        self._gate.locate(environ)
         sent: dict[str, Any] = {"status": 500, "bytes": 0}
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> object:
@@ -92,6 +97,7 @@ class Application:
                 if name == "Content-Length":
                     sent["bytes"] = int(value)
             headers.append(("X-Request-Id", request_id))
+            self._gate.add_headers(environ, headers)
             return start_response(status, headers, exc_info)
 
         body = self._bottle.wsgi(environ, start)
@@ -117,6 +123,7 @@ class Application:
             environ = bottle.request.environ
             environ["stemedb.route"] = route
             try:
+                self._gate.enter(route, environ)
                 return handler(service, Call(environ, arguments))
             except StemedbError as error:
                 return self._refuse(error, environ)
@@ -141,6 +148,18 @@ class Application:
         """Answer what bottle's router refuses: unknown paths and methods."""
         environ = bottle.request.environ
         path = environ.get("bottle.raw_path", "")
+        allowed = raised.get_header("Allow")
+        if environ["REQUEST_METHOD"] == "OPTIONS" and allowed:
+            granted = self._gate.preflight(environ, allowed)
+            if granted is not None:
+                return bottle.HTTPResponse("", 204, granted)
+        try:
+            self._gate.lost(environ)
+        except StemedbError as error:
+            return self._refuse(error, environ)
+        return self._lost(raised, environ, path)
+
+    def _lost(self, raised: bottle.HTTPError, environ: Environ, path: str) -> bottle.HTTPResponse:
         error: StemedbError = Invalid(str(raised.body))
         if raised.status_code == NotFound.status:
             error = NotFound(f"there is nothing at {path}")
@@ -173,12 +192,13 @@ class Application:
         write(
             "request",
             request_id=environ["stemedb.request_id"],
-            client=environ.get("REMOTE_ADDR", ""),
+            client=origin_of(environ).address,
             method=environ["REQUEST_METHOD"],
             path=environ.get("bottle.raw_path", ""),
             endpoint=endpoint,
             status=status,
             bytes=sent["bytes"],
             duration_ms=round((time.perf_counter() - began) * 1000, 3),
+            **({"key": key_id.hex()} if (key_id := caller_of(environ).key_id) else {}),
             **({"code": error.reason} if error else {}),
         )

@@ -24,6 +24,7 @@ from stemedb.api.stream import Body, ChunkedBody, LengthBody
 from stemedb.engine import CREATED, ENDORSED, EXISTS, Checked, Engine, Outcome
 from stemedb.engine.shapes import AssertionIn
 from stemedb.errors import Invalid, LengthRequired, NotFound, StemedbError, StorageFailed, TooLarge
+from stemedb.guard import Caller
 
 if TYPE_CHECKING:
     from stemedb.api.service import Service
@@ -140,31 +141,37 @@ def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
         raise failure
 
 
-def _check(engine: Engine, line: Line) -> Checked | StemedbError:
+def _check(engine: Engine, line: Line, caller: Caller) -> Checked | StemedbError:
     try:
         if line.content is None:
             raise TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes")
-        return check_json(engine, line.content)
+        return check_json(engine, line.content, caller)
     except StemedbError as error:
         return error
 
 
-def _check_all(service: Service, engine: Engine, chunk: list[Line]) -> list[Checked | StemedbError]:
+def _check_all(
+    service: Service, engine: Engine, chunk: list[Line], caller: Caller
+) -> list[Checked | StemedbError]:
     """Check a chunk on several threads: verifying signatures leaves the interpreter to the others."""
     share = -(-len(chunk) // limits.VERIFY_THREADS)
     parts = [chunk[start : start + share] for start in range(0, len(chunk), share)]
-    checked = service.helpers.map(lambda part: [_check(engine, line) for line in part], parts)
+    checked = service.helpers.map(lambda part: [_check(engine, line, caller) for line in part], parts)
     return [each for part in checked for each in part]
 
 
 def _write(
-    engine: Engine, chunk: list[Line], checked: list[Checked | StemedbError], results: Results
+    engine: Engine,
+    chunk: list[Line],
+    checked: list[Checked | StemedbError],
+    results: Results,
+    caller: Caller,
 ) -> None:
     """Make what is right durable, and note what became of each line."""
     right = [each for each in checked if not isinstance(each, StemedbError)]
     written: Iterator[Outcome | StemedbError]
     try:
-        written = iter(engine.submit(right))
+        written = iter(engine.submit(right, caller.key_id))
     except StorageFailed:
         raise
     except StemedbError as error:
@@ -173,15 +180,16 @@ def _write(
         results.add(line.number, each if isinstance(each, StemedbError) else next(written))
 
 
-def _take_in(service: Service, engine: Engine, body: Body, results: Results) -> None:
+def _take_in(service: Service, body: Body, results: Results, caller: Caller) -> None:
     """Check and write all lines of `body`; one chunk is checked while the one before is made durable."""
+    engine = service.engine
     writing: Future[None] | None = None
     try:
         for chunk in chunks_of(lines_of(body)):
-            checked = _check_all(service, engine, chunk)
+            checked = _check_all(service, engine, chunk, caller)
             if writing is not None:
                 writing.result()
-            writing = service.helpers.submit(_write, engine, chunk, checked, results)
+            writing = service.helpers.submit(_write, engine, chunk, checked, results, caller)
     finally:
         if writing is not None:
             writing.result()
@@ -190,7 +198,7 @@ def _take_in(service: Service, engine: Engine, body: Body, results: Results) -> 
 def bulk(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert/bulk."""
     call.no_parameters()
-    engine = service.engine
+    service.engine  # noqa: B018  (a starting service answers 503 before it reads anything)
     body = call.environ["wsgi.input"]
     if not isinstance(body, (LengthBody, ChunkedBody)):
         raise NotFound(f"write the path plainly: {BULK_PATH}")  # an escaped form of it came by the common way
@@ -198,7 +206,7 @@ def bulk(service: Service, call: Call) -> bottle.HTTPResponse:
         raise LengthRequired("send Content-Length, or the body in chunks")
     call.require_media_type(NDJSON)
     results = Results(call.environ["stemedb.request_id"])
-    _take_in(service, engine, body, results)
+    _take_in(service, body, results, call.caller)
     if not body.complete:
         raise Invalid(
             "the body ended before it was complete; the whole lines before stand", code="truncated_body"

@@ -13,6 +13,7 @@ import msgspec
 from stemedb import limits
 from stemedb.api import problem
 from stemedb.errors import Fault, Invalid, LengthRequired, StemedbError, TooLarge, UnsupportedMediaType
+from stemedb.guard import ANYONE, Caller, Origin
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -45,7 +46,13 @@ class Call:
     @property
     def address(self) -> str:
         """The client's address."""
-        found: str = self.environ.get("REMOTE_ADDR", "")
+        origin: Origin = self.environ["stemedb.origin"]
+        return origin.address
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        found: Caller = self.environ.get("stemedb.caller", ANYONE)
         return found
 
     def parameters(self) -> dict[str, list[str]]:

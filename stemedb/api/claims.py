@@ -26,37 +26,42 @@ from stemedb.engine.shapes import (
     canonical_bytes,
     signature_message,
 )
+from stemedb.guard import Caller
 from stemedb.query import show_claim
 
 assertion_decoder = msgspec.json.Decoder(AssertionIn)
 _prepare_decoder = msgspec.json.Decoder(PrepareIn)
 
 
-def check_json(engine: Engine, data: bytes) -> Checked:
+def check_json(engine: Engine, data: bytes, caller: Caller) -> Checked:
     """Return the claim in `data` (JSON), verified.
 
     Raises:
+        Forbidden: the caller's key does not allow it (403).
         Invalid: it cannot be read, or is out of range (400).
         Unprocessable: `hash` is not the content's, or a signature does not verify (422).
     """
-    return check_wire(engine, decode(assertion_decoder, data))
+    return check_wire(engine, decode(assertion_decoder, data), caller)
 
 
-def check_wire(engine: Engine, wire: AssertionIn) -> Checked:
+def check_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Checked:
     """Return a decoded claim, verified; raises as `check_json` does."""
     now_s = int(time.time())
     signed = assertion_from_wire(wire, default_timestamp=now_s if engine.unsigned_allowed else None)
     refuse_future("/timestamp", signed.assertion.timestamp, now_s)
     for index, signature in enumerate(signed.signatures):
         refuse_future(f"/signatures/{index}/timestamp", signature.timestamp, now_s)
-    return engine.check(signed, None if wire.hash is None else bytes.fromhex(wire.hash))
+    checked = engine.check(signed, None if wire.hash is None else bytes.fromhex(wire.hash))
+    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
+    return checked._replace(by_admin=caller.by_admin_key)
 
 
 def assert_claim(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert."""
     call.no_parameters()
     engine = service.engine
-    outcome = engine.submit_one(check_wire(engine, call.body(assertion_decoder)))
+    checked = check_wire(engine, call.body(assertion_decoder), call.caller)
+    outcome = engine.submit_one(checked, call.caller.key_id)
     written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
     return reply(written, 201 if outcome.status == "created" else 200, seq=outcome.position)
 

@@ -15,6 +15,7 @@ _ID_BYTES: Final = 32
 _DIGITS_MAX: Final = 18  # keeps a megabyte of digits out of int(), and the number inside 64 bits
 
 ID: Final[dict[str, object]] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+KEY_ID: Final[dict[str, object]] = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 LIMIT: Final = Parameter(
     "limit",
     {

@@ -13,12 +13,12 @@ import msgspec
 from stemedb import __version__, limits
 from stemedb.api import problem
 from stemedb.api.call import JSON
-from stemedb.api.inputs import ID
+from stemedb.api.inputs import ID, KEY_ID
 from stemedb.api.routes import Route
 
 _REF: Final = "#/components/schemas/{name}"
 # Problems that every path may answer: the input, its size and pace, and the state of the service.
-_ANYWHERE: Final = (400, 405, 408, 414, 431, 500, 503)
+_ANYWHERE: Final = (400, 401, 403, 405, 408, 414, 429, 431, 500, 503)
 _RETRIED: Final = (429, 503)
 _POSITION: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
@@ -112,7 +112,7 @@ def _operation(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
 
 def _parameters(row: Route) -> list[dict[str, Any]]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": ID}
+        {"name": name, "in": "path", "required": True, "schema": KEY_ID if name == "key_id" else ID}
         for name in re.findall(r"{(\w+)}", row.path)
     ]
     in_query = [
@@ -137,7 +137,7 @@ def _responses(row: Route, by_shape: dict[Any, Any]) -> dict[str, Any]:
     }
     for status, shapes in row.replies.items():
         answer: dict[str, Any] = {"description": responses[status], "headers": _headers(row, status)}
-        if status != HTTPStatus.NOT_MODIFIED:
+        if status not in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT):
             schemas = [by_shape[shape] for shape in shapes] or [_TEXT]
             schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
             answer["content"] = {row.reply_type: {"schema": schema}}

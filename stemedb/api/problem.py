@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stemedb import limits
-from stemedb.errors import Fault, Invalid, StemedbError
+from stemedb.errors import Fault, Invalid, StemedbError, Unauthorized
 
 _REQUEST_ID_BYTES: Final = 16
 MEDIA_TYPE: Final = "application/problem+json"
@@ -68,6 +68,8 @@ def headers_of(error: StemedbError) -> dict[str, str]:
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"}
     if error.retry_after_s is not None or error.status in (429, 503):
         headers["Retry-After"] = str(error.retry_after_s or limits.RETRY_AFTER_S)
+    if error.status == Unauthorized.status:
+        headers["WWW-Authenticate"] = 'Bearer realm="stemedb"'
     return headers
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import structlog
 
     from stemedb.engine import Engine
+    from stemedb.guard import Guards
     from stemedb.telemetry import Telemetry
 
 Progress = Callable[[str], None]
@@ -52,12 +53,13 @@ class Process:
         adopted: bool,
         telemetry: Telemetry,
         log: structlog.typing.FilteringBoundLogger,
+        guards: Guards,
         env: Mapping[str, str],
     ) -> None:
         """Take over `listener`; `adopted` if the service manager holds it too. `env` is the manager's."""
         self._log = log
         self._listener = listener
-        self._service = Service(telemetry, log, on_corrupt=lambda: self._news.put(_News.BROKEN))
+        self._service = Service(telemetry, log, guards, on_corrupt=lambda: self._news.put(_News.BROKEN))
         self._server = Server(listener, Application(self._service), self._service, adopted=adopted)
         self._serving = threading.Thread(target=self._server.serve, name="intake", daemon=True)
         self._notifier = systemd.Notifier(env.get("NOTIFY_SOCKET"))

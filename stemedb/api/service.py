@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import structlog
 
     from stemedb.engine import Engine
+    from stemedb.guard import Guards
     from stemedb.telemetry import Telemetry
 
 
@@ -32,11 +33,16 @@ class Service:
     """One running service. Safe to use from many threads."""
 
     def __init__(
-        self, telemetry: Telemetry, log: structlog.typing.FilteringBoundLogger, on_corrupt: Callable[[], None]
+        self,
+        telemetry: Telemetry,
+        log: structlog.typing.FilteringBoundLogger,
+        guards: Guards,
+        on_corrupt: Callable[[], None],
     ) -> None:
         """Start without an engine; `on_corrupt` is called once when stored bytes turn out to be wrong."""
         self.telemetry = telemetry
         self.log = log
+        self.guards = guards
         self.state = State.STARTING
         self.progress = "opening"
         self.corrupt: Corrupt | None = None

@@ -55,7 +55,8 @@ def vote(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     record = vote_from_wire(call.body(_vote_decoder))
     refuse_future("/timestamp", record.vote.timestamp, int(time.time()))
-    return _said(engine.submit_one(check_vote(record)))
+    call.caller.require_may_sign([record.vote.agent_id])
+    return _said(engine.submit_one(check_vote(record), call.caller.key_id))
 
 
 def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -64,7 +65,9 @@ def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     record = epoch_from_wire(call.body(_epoch_decoder))
     refuse_future("/timestamp", record.epoch.timestamp, int(time.time()))
-    return _said(engine.submit_one(check_epoch(record)))
+    call.caller.require_may_sign([record.epoch.agent_id])
+    anyone = call.caller.may_end_any_epoch
+    return _said(engine.submit_one(check_epoch(record, anyone=anyone), call.caller.key_id))
 
 
 def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -74,7 +77,7 @@ def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
     wire = call.body(_source_decoder, bytes_max=limits.SOURCE_BODY_BYTES_MAX)
     record = source_from_wire(wire, now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _written(engine.submit_one(SourceChange(record)))
+    return _written(engine.submit_one(SourceChange(record), call.caller.key_id))
 
 
 def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -83,7 +86,7 @@ def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
     engine, now_s = service.engine, int(time.time())
     record = status_from_wire(identifier(call, "hash"), call.body(_status_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    outcome = engine.submit_one(SourceStatusChange(record))
+    outcome = engine.submit_one(SourceStatusChange(record), call.caller.key_id)
     return reply(WriteReply(outcome.id.hex(), outcome.seq, outcome.status), 200, seq=outcome.position)
 
 
@@ -94,8 +97,8 @@ def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
     wire = call.body(assertion_decoder)
     if wire.parent_hash is None:
         raise fault("/parent_hash", "is required: the claim that this one revises")
-    checked = check_wire(engine, wire)
-    return _written(engine.submit_one(checked._replace(supersedes=True)))
+    checked = check_wire(engine, wire, call.caller)
+    return _written(engine.submit_one(checked._replace(supersedes=True), call.caller.key_id))
 
 
 def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -104,7 +107,7 @@ def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
     engine, now_s = service.engine, int(time.time())
     record = alias_from_wire(call.body(_alias_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(engine.submit_one(AliasChange(record)))
+    return _said(engine.submit_one(AliasChange(record), call.caller.key_id))
 
 
 def settle(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -113,7 +116,7 @@ def settle(service: Service, call: Call) -> bottle.HTTPResponse:
     engine, now_s = service.engine, int(time.time())
     record = gold_from_wire(call.body(_gold_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(engine.submit_one(GoldStandard(record)))
+    return _said(engine.submit_one(GoldStandard(record), call.caller.key_id))
 
 
 def _status(outcome: Outcome) -> int:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from stemedb import __version__
 from stemedb.api import systemd
 from stemedb.api.process import Process
-from stemedb.engine import EngineSettings, open_engine
+from stemedb.cli.memory import forget_variable
+from stemedb.engine import CREATED, Engine, EngineSettings, KeyChange, open_engine
 from stemedb.errors import BadSettings, Corrupt, Locked, StemedbError, StorageFailed
-from stemedb.settings import Settings, read_settings
+from stemedb.guard import Guards, GuardSettings
+from stemedb.model.keys import Role, hash_secret
+from stemedb.model.records import KeyRecord
+from stemedb.settings import Settings, is_secret, read_settings
 from stemedb.store import crash
 from stemedb.telemetry import LogSink, Telemetry, make_logger
+
+if TYPE_CHECKING:
+    import structlog
 
 EXIT_STATUS: Final[dict[type[StemedbError], int]] = {
     BadSettings: 78,
@@ -26,6 +35,7 @@ EXIT_STATUS: Final[dict[type[StemedbError], int]] = {
 """As in sysexits.h. 65 and 78 need a human; the others may heal by starting again."""
 
 EXIT_UNEXPECTED: Final = 70
+_ROOT_KEY: Final = "STEMEDB_ROOT_API_KEY"
 
 HELP = """Run the stemedb service until SIGTERM or SIGINT.
 
@@ -48,7 +58,7 @@ def main() -> None:
     sink = LogSink(sys.stderr.buffer)
     status, last_line = 0, ""
     try:
-        _serve(read_settings(os.environ), sink)
+        _serve(_read_settings(), sink)
     except StemedbError as error:
         kinds = (code for kind, code in EXIT_STATUS.items() if isinstance(error, kind))
         status, last_line = next(kinds, EXIT_UNEXPECTED), _one_line(error)
@@ -71,6 +81,8 @@ def _serve(settings: Settings, sink: LogSink) -> None:
     log = make_logger(settings.log, sink.write)
     if settings.meter_enabled:
         log.warning("metering is not enforced by this version", setting="STEMEDB_METER_ENABLED")
+    if settings.exposed:
+        log.warning("no keys are asked for on a public address", setting="STEMEDB_AUTH_ENABLED")
     if settings.unsafe_skip_signatures:
         log.warning("unsigned claims are accepted", setting="STEMEDB_UNSAFE_SKIP_SIGNATURES")
     host, port = settings.bind_addr
@@ -83,7 +95,9 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         crash.arm(settings.db_dir)
     except OSError as error:
         raise BadSettings(f"STEMEDB_DB_DIR={settings.db_dir} cannot be used: {error.strerror}") from error
+    root_secret = _root_secret(settings)
     telemetry = Telemetry()
+    telemetry.exposed.set(settings.exposed)
     engine_settings = EngineSettings(
         wal_dir=settings.wal_dir,
         db_dir=settings.db_dir,
@@ -92,8 +106,69 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         disk_floor_mb=settings.disk_floor_mb,
         unsafe_skip_signatures=settings.unsafe_skip_signatures,
     )
-    process = Process(listener, adopted=adopted is not None, telemetry=telemetry, log=log, env=os.environ)
-    process.run(lambda progress: open_engine(engine_settings, telemetry=telemetry, progress=progress))
+    process = Process(
+        listener,
+        adopted=adopted is not None,
+        telemetry=telemetry,
+        log=log,
+        guards=Guards(_guard_settings(settings)),
+        env=os.environ,
+    )
+
+    def opener(progress: Callable[[str], None]) -> Engine:
+        engine = open_engine(engine_settings, telemetry=telemetry, progress=progress)
+        if settings.auth_enabled:
+            _seed(engine, root_secret, log)
+        return engine
+
+    process.run(opener)
+
+
+def _read_settings() -> Settings:
+    """Read the environment, and take the secret out of it."""
+    try:
+        return read_settings(os.environ)
+    finally:
+        if os.environ.pop(_ROOT_KEY, None) is not None:
+            forget_variable(_ROOT_KEY)
+
+
+def _root_secret(settings: Settings) -> str | None:
+    """Return the first admin key, if one was given; raises `BadSettings` for a file without one."""
+    path = settings.root_api_key_file
+    if path is None:
+        return settings.root_api_key or None
+    try:
+        secret = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{_ROOT_KEY}_FILE={path} cannot be read: {error}") from None
+    if not is_secret(secret):
+        raise BadSettings(f"{_ROOT_KEY}_FILE={path} does not hold an API key (steme_live_ and 43 characters)")
+    return secret
+
+
+def _guard_settings(settings: Settings) -> GuardSettings:
+    return GuardSettings(
+        auth_enabled=settings.auth_enabled,
+        exposed=settings.exposed,
+        allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
+        internal_networks=settings.internal_networks,
+    )
+
+
+def _seed(engine: Engine, secret: str | None, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Make the first admin key, unless there was one ever; say so where nobody can get in."""
+    if secret is not None:
+        record = KeyRecord(hash_secret(secret), Role.ADMIN, "root", None, (), None)
+        outcome = engine.submit_one(KeyChange(record, seed=True))
+        if outcome.status == CREATED:
+            log.info("root key made", key=outcome.id.hex())
+        return
+    with engine.view.snapshot() as snapshot:
+        roles = {row.key.role for _, row in snapshot.api_keys() if row.is_live(time.time())}
+    if Role.ADMIN not in roles:
+        log.warning("no admin key lives", setting=_ROOT_KEY)
 
 
 if __name__ == "__main__":

@@ -99,13 +99,15 @@ class Engine:
         self._disk.require()
         return self._writer.submit(changes, key_id)
 
-    def erase(self, erasure: Erasure, *, now: bool) -> tuple[Outcome, list[CopyOut]]:
+    def erase(
+        self, erasure: Erasure, *, now: bool, key_id: bytes | None = None
+    ) -> tuple[Outcome, list[CopyOut]]:
         """Erase claims and sources; return what became of it, and the state of every copy.
 
         `now` has old bytes of the view's file removed at once, and waits a while for that. Raises as `submit`
         does, and `NotFound`.
         """
-        outcome = self.submit_one(erasure)
+        outcome = self.submit_one(erasure, key_id)
         try:
             return outcome, self.eraser.carry_out(now=now)
         except (StorageFailed, Corrupt) as error:

@@ -7,6 +7,8 @@ from stemedb.model.audit import AuditOut, AuditsReply
 from stemedb.model.canonical import assertion_id, canonical_bytes
 from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
 from stemedb.model.history import ProofPage, SignedHead
+from stemedb.model.keys import new_secret
+from stemedb.model.keys_wire import KeyIn, KeyMade, KeysReply, key_from_wire, key_made
 from stemedb.model.replies import (
     AgentReply,
     AliasesReply,
@@ -75,6 +77,9 @@ __all__ = [
     "GoldStandardsReply",
     "HealthReply",
     "ImpactReply",
+    "KeyIn",
+    "KeyMade",
+    "KeysReply",
     "LayeredReply",
     "LensReply",
     "PrepareIn",
@@ -99,6 +104,9 @@ __all__ = [
     "epoch_from_wire",
     "erase_ids",
     "gold_from_wire",
+    "key_from_wire",
+    "key_made",
+    "new_secret",
     "signature_message",
     "source_from_wire",
     "status_from_wire",

@@ -12,6 +12,7 @@ from stemedb.query.answers import (
     ask_skeptic,
     show_claim,
 )
+from stemedb.query.api_keys import list_keys
 from stemedb.query.audit import AuditFilter, audit_of, list_audits, replay_audit, show_audit
 from stemedb.query.lists import (
     Listing,
@@ -59,6 +60,7 @@ __all__ = [
     "list_epochs",
     "list_escalations",
     "list_gold_standards",
+    "list_keys",
     "list_sources",
     "parse_question",
     "read_time_s",

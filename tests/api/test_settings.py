@@ -73,7 +73,11 @@ def test_unknown_names_are_refused_with_the_nearest(name: str, nearest: str) -> 
         ("STEMEDB_DISK_FLOOR_MB", "-1"),
         ("STEMEDB_LOG", "loud"),
         ("STEMEDB_METER_ENABLED", "maybe"),
-        ("STEMEDB_AUTH_ENABLED", "true"),
+        ("STEMEDB_ROOT_API_KEY", "steme_live_x"),
+        ("STEMEDB_ALLOWED_ORIGINS", "*"),
+        ("STEMEDB_ALLOWED_ORIGINS", "https://a.example/path"),
+        ("STEMEDB_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("STEMEDB_INTERNAL_NETWORKS", "everywhere"),
         ("STEMEDB_ADMISSION_ENABLED", "1"),
         ("STEMEDB_CONTENT_DEFENSE_ENABLED", "on"),
         ("RUST_LOG", "stemedb=loud"),
@@ -96,6 +100,36 @@ def test_values_are_read() -> None:
     assert settings.bind_addr == Address("::1", 0)
     assert str(settings.bind_addr) == "[::1]:0"
     assert (settings.key_dir, settings.meter_enabled, settings.disk_floor_mb) == (Path("/keys"), True, 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "way_out"),
+    [
+        ({"UNSAFE_SKIP_SIGNATURES": "true", "AUTH_ENABLED": "true"}, "set one to false"),
+        ({"UNSAFE_SKIP_SIGNATURES": "true", "BIND_ADDR": "10.0.0.1:1"}, "bind 127.0.0.1"),
+        ({"UNSAFE_SKIP_SIGNATURES": "true", "BIND_ADDR": "host.example:1"}, "bind 127.0.0.1"),
+        ({"REQUIRE_AUTH_ON_PUBLIC_BIND": "true", "BIND_ADDR": "[::]:1"}, "STEMEDB_AUTH_ENABLED=true"),
+        ({"ROOT_API_KEY": "steme_live_" + "A" * 43, "ROOT_API_KEY_FILE": "f"}, "not both"),
+    ],
+)
+def test_unsafe_combinations_are_refused_with_the_way_out(env: dict[str, str], way_out: str) -> None:
+    with pytest.raises(BadSettings, match=way_out):
+        read_settings({f"STEMEDB_{name}": value for name, value in env.items()})
+
+
+def test_loopback_may_do_without_signatures_and_keys() -> None:
+    for host in ("127.0.0.1", "127.8.8.8", "[::1]", "localhost"):
+        env = {"STEMEDB_BIND_ADDR": f"{host}:1", "STEMEDB_UNSAFE_SKIP_SIGNATURES": "true"}
+        assert not read_settings(env | {"STEMEDB_REQUIRE_AUTH_ON_PUBLIC_BIND": "true"}).exposed
+    assert read_settings({"STEMEDB_BIND_ADDR": "0.0.0.0:1"}).exposed
+
+
+def test_the_root_key_is_never_shown() -> None:
+    secret = "steme_live_" + "A" * 43
+    assert secret not in repr(read_settings({"STEMEDB_ROOT_API_KEY": secret}))
+    with pytest.raises(BadSettings) as refused:
+        read_settings({"STEMEDB_ROOT_API_KEY": secret + "B"})
+    assert secret not in refused.value.detail
 
 
 def test_own_log_level_wins_over_rusts() -> None:

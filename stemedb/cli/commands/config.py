@@ -57,11 +57,17 @@ def server_settings() -> dict[str, dict[str, str]]:
     read = settings.read_settings(env)
     return {
         row.name: {
-            "value": env.get(row.name, "").strip() or row.default or str(getattr(read, row.field)),
+            "value": _shown(row, env.get(row.name, "").strip(), read),
             "from": "environment" if env.get(row.name, "").strip() else "default",
         }
         for row in settings.SETTINGS
     }
+
+
+def _shown(row: settings.Setting, given: str, read: settings.Settings) -> str:
+    if row.secret:
+        return "set (hidden)" if given else "unset"
+    return given or row.default or str(getattr(read, row.field) or "unset")
 
 
 def limit_table() -> dict[str, int | float]:

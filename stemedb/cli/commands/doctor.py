@@ -78,7 +78,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
         claims = None
     else:
         claims = health.assertions_count
-        wrong = {name: text for name, text in health.checks.items() if text != OK}
+        wrong = {name: text for name, text in health.checks.items() if text != OK and name != "auth"}
         detail = f"{health.status} at {url}" + "".join(f"; {name}: {text}" for name, text in wrong.items())
         todo = "See its journal: journalctl -u stemedb-api." if wrong else ""
         yield Finding("server", OK if health.status == "healthy" else WARN, detail, todo)
@@ -87,7 +87,19 @@ def _server(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "version", OK if same else WARN, detail, "" if same else "Restart the service after an upgrade."
         )
+    yield from _auth(settings)
     yield from _when_to_migrate(settings, claims, _p99_s(url))
+
+
+def _auth(settings: Settings) -> Iterator[Finding]:
+    """Say who may use the service."""
+    if settings.auth_enabled:
+        yield Finding("auth", OK, "keys are asked for")
+    elif settings.exposed:
+        detail = f"no keys are asked for on {settings.bind_addr}: whoever reaches it may do everything"
+        yield Finding("auth", NOTE, detail, "Set STEMEDB_AUTH_ENABLED=true: docs/operating/security.md.")
+    else:
+        yield Finding("auth", OK, "no keys are asked for; only this host can reach it")
 
 
 def _p99_s(url: str) -> float | None:

@@ -1,0 +1,147 @@
+"""What every request passes before its route: where it comes from, whose key it has, whether it may.
+
+Also the headers that every reply carries for browsers, and which web pages may use the API at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from stemedb.api.permissions import rule_of
+from stemedb.errors import Forbidden
+from stemedb.guard import ANYONE, Caller, Guards, Origin, Pace
+
+if TYPE_CHECKING:
+    from stemedb.api.routes import Route
+    from stemedb.api.service import Service
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+
+_SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_EXPOSED: Final = (
+    "ETag, Retry-After, Stemedb-Audit-Id, Stemedb-Seq, X-Request-Id, X-Quota-Limit, X-Quota-Remaining, "
+    "X-Quota-Reset, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
+_ASKED: Final = (
+    "Authorization, Content-Type, If-None-Match, Stemedb-Min-Seq, X-API-Key, X-Agent-Id, X-PoW-Nonce, "
+    "X-PoW-Timestamp, X-Request-Id"
+)
+_PREFLIGHT_S: Final = 600
+_READS: Final = ("GET", "HEAD", "OPTIONS")
+_BEARER: Final = "bearer "
+
+
+class Gate:
+    """Stands before the routes of one service."""
+
+    def __init__(self, service: Service) -> None:
+        """Guard `service`; its engine, which knows the keys, may come later."""
+        self._service = service
+        self._guards: Guards = service.guards
+
+    def locate(self, environ: Environ) -> None:
+        """Note where a request comes from."""
+        environ["stemedb.origin"] = self._guards.origin(
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("HTTP_X_FORWARDED_FOR"),
+            other_marks="HTTP_FORWARDED" in environ or "HTTP_X_REAL_IP" in environ,
+        )
+
+    def enter(self, route: Route, environ: Environ) -> None:
+        """Let a request to its route, and note whose it is.
+
+        Raises:
+            Unauthorized, Forbidden, QuotaExceeded: it may not, or not now.
+            Unavailable: keys cannot be looked up yet.
+        """
+        rule, origin = rule_of(route), environ["stemedb.origin"]
+        self._refuse_foreign_page(environ)
+        self._guards.require_internal(rule, origin)
+        environ["stemedb.pace"] = rule.pace
+        if self._guards.asks_for_key(rule):
+            view = self._service.engine.view
+            environ["stemedb.caller"] = self._guards.identify(_secret(environ), origin, view)
+        caller = caller_of(environ)
+        self._guards.pay(rule.pace, caller, origin)
+        if rule.role is not None:
+            caller.require(rule.role)
+
+    def lost(self, environ: Environ) -> None:
+        """Count a request for what is not there; raises `QuotaExceeded`."""
+        environ["stemedb.pace"] = Pace.READ
+        self._guards.pay(Pace.READ, ANYONE, environ["stemedb.origin"])
+
+    def add_headers(self, environ: Environ, headers: Headers) -> None:
+        """Add what every reply carries."""
+        present = {name for name, _ in headers}
+        headers += [(name, value) for name, value in _SAFE.items() if name not in present]
+        if origin := self._allowed_page(environ):
+            headers += [
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Expose-Headers", _EXPOSED),
+                ("Vary", "Origin"),
+            ]
+        pace: Pace | None = environ.get("stemedb.pace")
+        if pace is not None:
+            left = self._guards.pace_left(pace, caller_of(environ), environ["stemedb.origin"])
+            if left is not None:
+                headers += [
+                    ("RateLimit-Limit", str(int(left.capacity))),
+                    ("RateLimit-Remaining", str(int(left.remaining))),
+                    ("RateLimit-Reset", str(-int(-left.full_in_s // 1))),
+                ]
+
+    def preflight(self, environ: Environ, methods: str) -> dict[str, str] | None:
+        """Return the headers that let a web page go on with what it asks about; None if it may not."""
+        if not self._allowed_page(environ) or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+            return None
+        return {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": _ASKED,
+            "Access-Control-Max-Age": str(_PREFLIGHT_S),
+        }
+
+    def _allowed_page(self, environ: Environ) -> str | None:
+        origin: str | None = environ.get("HTTP_ORIGIN")
+        return origin if origin in self._guards.settings.allowed_origins else None
+
+    def _refuse_foreign_page(self, environ: Environ) -> None:
+        """Refuse what the page of another site makes a browser write; such a page needs no reply to harm."""
+        origin: str | None = environ.get("HTTP_ORIGIN")
+        if origin is None or environ["REQUEST_METHOD"] in _READS or self._allowed_page(environ):
+            return
+        if origin.partition("://")[2] != environ.get("HTTP_HOST"):
+            raise Forbidden(
+                "a page of another origin may not write here",
+                code="foreign_origin",
+                hint="Name its origin in STEMEDB_ALLOWED_ORIGINS.",
+            )
+
+
+def caller_of(environ: Environ) -> Caller:
+    """Return who sent a request that was let in."""
+    caller: Caller = environ.get("stemedb.caller", ANYONE)
+    return caller
+
+
+def origin_of(environ: Environ) -> Origin:
+    """Return where a request comes from."""
+    origin: Origin = environ["stemedb.origin"]
+    return origin
+
+
+def _secret(environ: Environ) -> str | None:
+    """Return the key that a request came with."""
+    given: str | None = environ.get("HTTP_X_API_KEY")
+    if given is not None:
+        return given
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    if authorization[: len(_BEARER)].lower() != _BEARER:
+        return None
+    return authorization[len(_BEARER) :].strip()

@@ -1,0 +1,38 @@
+"""What a path asks of its callers: a role, a pace, and what it costs. Each route names one of these."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from stemedb import limits
+from stemedb.guard.buckets import Rate
+from stemedb.model.keys import Role
+
+
+class Pace(Enum):
+    """Classes of paths that share a rate limit: how much a client may ask at once, and each second."""
+
+    PROBE = Rate(limits.RATE_PROBE_BURST, limits.RATE_PROBE_PER_S)
+    READ = Rate(limits.RATE_READ_BURST, limits.RATE_READ_PER_S)
+    WRITE = Rate(limits.RATE_WRITE_BURST, limits.RATE_WRITE_PER_S)
+    BULK = Rate(limits.RATE_BULK_BURST, limits.RATE_BULK_PER_S)
+    ADMIN = Rate(limits.RATE_ADMIN_BURST, limits.RATE_ADMIN_PER_S)
+    STRANGER = Rate(limits.RATE_STRANGER_BURST, limits.RATE_STRANGER_PER_S)
+
+
+class Rule(NamedTuple):
+    """The least role (None: no key at all), the pace, and whether forwarded requests must be internal."""
+
+    role: Role | None
+    pace: Pace
+    internal: bool = False
+
+
+PUBLIC: Final = Rule(None, Pace.PROBE)
+READ: Final = Rule(Role.READER, Pace.READ)
+METRICS: Final = Rule(Role.READER, Pace.READ, internal=True)
+WRITE: Final = Rule(Role.WRITER, Pace.WRITE)
+BULK: Final = Rule(Role.WRITER, Pace.BULK)
+SETTLE: Final = Rule(Role.ADMIN, Pace.WRITE)
+ADMIN: Final = Rule(Role.ADMIN, Pace.ADMIN, internal=True)
