@@ -77,7 +77,7 @@ def test_tour_shows_what_the_sample_says(own_cli: Cli) -> None:
     blocks = CONSOLE.findall((DOCS / "tour.md").read_text())
     shown = [part for block in blocks for part in block.split("$ stemedb ")[1:]]
     answered = [part for part in shown if part.partition("\n")[2].strip()]
-    assert len(answered) >= 5
+    assert len(answered) >= 12
     for part in shown:
         command, _, expected = part.partition("\n")
         if not command.startswith("import"):
@@ -85,12 +85,26 @@ def test_tour_shows_what_the_sample_says(own_cli: Cli) -> None:
             assert not expected or printed == expected
 
 
+def test_tour_shows_what_hung_on_the_retracted_source_and_a_claims_story(own_cli: Cli) -> None:
+    own_cli("sample")
+    commands = re.findall(r"^\$ stemedb (impact|trace) (\w+)$", (DOCS / "tour.md").read_text(), re.MULTILINE)
+    told = dict(commands)
+    hung = own_cli.json("impact", told["impact"])
+    assert hung["source"]["status"] == "Retracted"
+    assert len(hung["claims"]) == 5
+    story = own_cli.json("trace", told["trace"])
+    counts = [len(story[part]) for part in ("parents", "children", "votes", "endorsements")]
+    assert counts == [1, 0, 1, 1]
+    assert story["source"]["source_hash"] == told["impact"]
+
+
 def test_sample_loads_once_and_shows_three_commands_that_work(own_cli: Cli) -> None:
     first = own_cli.json("sample")
     assert first["refused"] == 0
     assert 190 <= first["created"] <= 210
     again = own_cli.json("sample")
-    assert (again["created"], again["endorsed"]) == (0, 0)
+    assert first["news"] == first["statements"]
+    assert (again["created"], again["endorsed"], again["news"]) == (0, 0, 0)
     assert len(again["commands"]) == 3
     for command in again["commands"]:
         program, *arguments = command.split()

@@ -14,6 +14,7 @@ import msgspec
 from stemedb.cli.importing import Import, Layout, Mapping, RowFile
 from stemedb.cli.output import note, print_json
 from stemedb.cli.sample import CLAIMS, SampleKeys
+from stemedb.cli.sample.story import Told, tell
 from stemedb.cli.session import connected
 from stemedb.errors import StemedbError
 
@@ -40,19 +41,20 @@ TRIES = (
 @click.command(epilog="\b\nExample:\n  stemedb sample")
 @connected
 def sample(*, session: Session, as_json: bool) -> int:
-    """Load about 200 claims of invented sources that disagree, and show three commands to try.
+    """Load some 200 claims of invented sources that disagree, and show three commands to try.
 
     The keys of these sources are made from a public phrase and prove nothing. Loading twice adds nothing.
     """
     with RowFile(CLAIMS, Layout("csv")) as rows, session.client() as client:
         work = Import(Mapping({}, rows.columns), SampleKeys(), default_timestamp=0)
         summary = work.run(rows.rows(), client)
+        told = tell(client, SampleKeys()) if not summary.refused else Told(0, 0)
     commands = [[_program(), *words, *_where(session)] for _, words in TRIES]
     if as_json:
         tries = [shlex.join(command) for command in commands]
-        print_json({**msgspec.to_builtins(summary), "commands": tries})
+        print_json({**msgspec.to_builtins(summary), **told._asdict(), "commands": tries})
     else:
-        click.echo(_loaded(summary))
+        click.echo(_loaded(summary, told))
         for (why, _), command in zip(TRIES, commands, strict=True):
             click.echo(f"\n{why}\n  $ {shlex.join(command)}")
     for refusal in summary.refusals:
@@ -64,10 +66,11 @@ def sample(*, session: Session, as_json: bool) -> int:
     return 0
 
 
-def _loaded(summary: Summary) -> str:
-    accepted = summary.created + summary.exists + summary.endorsed
-    new = f"{summary.created} new" if summary.created else "all there already"
-    return f"The sample is loaded: {accepted} signed statements of {summary.sources} invented sources, {new}."
+def _loaded(summary: Summary, told: Told) -> str:
+    accepted = summary.created + summary.exists + summary.endorsed + told.statements
+    new = summary.created + summary.endorsed + told.news
+    shown = f"{new} new" if new else "all there already"
+    return f"The sample is loaded: {accepted} statements of {summary.sources} invented sources, {shown}."
 
 
 def _program() -> str:
