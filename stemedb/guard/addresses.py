@@ -50,7 +50,7 @@ def origin_of(
     forwarded = forwarded_for is not None or other_marks
     if not _within(peer, networks):
         return Origin(peer, forwarded, by_trusted=False)
-    if not forwarded_for:
+    if forwarded_for is None:
         return Origin(peer, forwarded, by_trusted=not forwarded)
     nearest = peer
     for part in reversed(forwarded_for.split(",")):
