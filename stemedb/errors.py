@@ -6,7 +6,9 @@ imports from the rooms, so that any room may raise them.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound="StemedbError")
 
 
 class Fault(NamedTuple):
@@ -44,6 +46,13 @@ class StemedbError(Exception):
         self.hint = hint or self.default_hint
         self.faults = faults
         self.retry_after_s = retry_after_s
+
+    @classmethod
+    def at(  # noqa: PYI019  (Self came with Python 3.11)
+        cls: type[ErrorT], pointer: str, detail: str, *, code: str = "validation", hint: str | None = None
+    ) -> ErrorT:
+        """Return the refusal of one field or parameter, named by a JSON pointer."""
+        return cls(f"{pointer}: {detail}", code=code, hint=hint, faults=(Fault(pointer, detail),))
 
 
 class Invalid(StemedbError):
@@ -163,6 +172,14 @@ class Unprocessable(StemedbError):
     default_hint = "Sign the id of exactly this content with the agent's own key."
 
 
+class Work(NamedTuple):
+    """The work that is asked for: leading zero bits, for which agent (hex), and how old it may be."""
+
+    difficulty_bits: int
+    agent_id: str
+    max_age_s: int
+
+
 class ProofRequired(StemedbError):
     """Proof of work is required (428)."""
 
@@ -170,6 +187,11 @@ class ProofRequired(StemedbError):
     status = 428
     title = "Proof of work required"
     default_hint = "Solve the puzzle in the body and send X-PoW-Nonce and X-PoW-Timestamp."
+
+    def __init__(self, detail: str, *, code: str | None = None, work: Work | None = None) -> None:
+        """Keep the work beside the detail."""
+        super().__init__(detail, code=code)
+        self.work = work
 
 
 class QuotaExceeded(StemedbError):

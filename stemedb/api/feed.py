@@ -36,8 +36,9 @@ def feed(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     wait_for_position(service, call)
     if after_seq > engine.view.applied_seq:
-        raise Invalid(
-            f"/after: the log ends at seq {engine.view.applied_seq}",
+        raise Invalid.at(
+            "/after",
+            f"the log ends at seq {engine.view.applied_seq}",
             code="past_head",
             hint="A position that was there and is not any more: the data was restored; read it anew.",
         )

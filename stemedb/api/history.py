@@ -11,7 +11,7 @@ from stemedb.api.call import Call, reply
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
 from stemedb.engine.shapes import ProofPage, SignedHead
-from stemedb.errors import Fault, Invalid
+from stemedb.errors import Invalid
 
 _SEQ_DIGITS_MAX: Final = 18
 
@@ -47,7 +47,7 @@ def _seq(found: dict[str, list[str]], name: str, default: int) -> int:
 
 
 def _fault(name: str, detail: str) -> Invalid:
-    return Invalid(f"/{name}: {detail}", code="validation", faults=(Fault(f"/{name}", detail),))
+    return Invalid.at(f"/{name}", detail)
 
 
 _POSITION: Final[dict[str, object]] = {"type": "integer", "minimum": 1}

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stemedb import limits
-from stemedb.errors import Fault, Invalid, StemedbError, Unauthorized
+from stemedb.errors import Fault, Invalid, ProofRequired, StemedbError, Unauthorized
 
 _REQUEST_ID_BYTES: Final = 16
 MEDIA_TYPE: Final = "application/problem+json"
@@ -27,7 +27,10 @@ class FaultOut(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457, with a stable `code`, a `hint` that says what to do, and the faults of a validation."""
+    """RFC 9457, with a stable `code`, a `hint` that says what to do, and the faults of a validation.
+
+    The last three are of 428: the work that is asked for.
+    """
 
     type: str
     title: str
@@ -37,6 +40,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str
     instance: str = ""
     errors: list[FaultOut] = []
+    difficulty_bits: int | None = None
+    agent_id: str | None = None
+    max_age_s: int | None = None
 
 
 def request_id(given: str | None) -> str:
@@ -46,6 +52,7 @@ def request_id(given: str | None) -> str:
 
 def problem(error: StemedbError, instance: str = "") -> Problem:
     """Return `error` as a problem document; `instance` is the request id."""
+    work = error.work if isinstance(error, ProofRequired) else None
     return Problem(
         type=f"urn:stemedb:problem:{error.reason}",
         title=error.title,
@@ -55,6 +62,9 @@ def problem(error: StemedbError, instance: str = "") -> Problem:
         hint=error.hint,
         instance=instance,
         errors=[FaultOut(fault.pointer, fault.detail) for fault in error.faults],
+        difficulty_bits=work.difficulty_bits if work else None,
+        agent_id=work.agent_id if work else None,
+        max_age_s=work.max_age_s if work else None,
     )
 
 
@@ -89,6 +99,7 @@ def raw_reply(error: StemedbError, instance: str) -> bytes:
 def from_validation(error: msgspec.ValidationError) -> Invalid:
     """Return what msgspec found wrong with a decoded body, with a JSON pointer instead of its `$.a[0]`."""
     detail, _, path = str(error).partition(" - at `")
-    names = re.findall(r"\.([^.\[`]+)|\[(\d+)\]", path)
+    # `[...]` stands for some entry of an object whose keys msgspec does not name.
+    names = re.findall(r"\.([^.\[`]+)|\[(\d+)\]", path.replace("[...]", ""))
     pointer = "".join(f"/{name or index}" for name, index in names)
     return Invalid(f"{pointer or '/'}: {detail}", code="validation", faults=(Fault(pointer, detail),))

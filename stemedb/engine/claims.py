@@ -86,21 +86,22 @@ def check_claim(signed: SignedAssertion, given_id: bytes | None, *, unsigned_all
         Unprocessable: `given_id` is not the content's id, or a signature does not verify.
     """
     if not signed.signatures and not unsigned_allowed:
-        raise Invalid(
-            "/signatures: at least one signature is required",
+        raise Invalid.at(
+            "/signatures",
+            "at least one signature is required",
             code="signature_required",
             hint="Sign the id with an agent's key; /v1/assert/prepare says what to sign.",
         )
     canonical = canonical_bytes(signed.assertion)
     claim_id = assertion_id(canonical)
     if given_id is not None and given_id != claim_id:
-        raise Unprocessable(
-            f"hash {given_id.hex()} is not this content's: that is {claim_id.hex()}", code="hash_mismatch"
-        )
+        detail = f"{given_id.hex()} is not this content's: that is {claim_id.hex()}"
+        raise Unprocessable.at("/hash", detail, code="hash_mismatch")
     for index, signature in enumerate(signed.signatures):
         if not verify_signature(claim_id, signature):
-            raise Unprocessable(
-                f"/signatures/{index}: the signature of {signature.agent_id.hex()} does not verify",
+            raise Unprocessable.at(
+                f"/signatures/{index}",
+                f"the signature of {signature.agent_id.hex()} does not verify",
                 code="bad_signature",
             )
     by_agent = {signature.agent_id: signature for signature in reversed(signed.signatures)}
@@ -111,7 +112,7 @@ def check_claim(signed: SignedAssertion, given_id: bytes | None, *, unsigned_all
 def _require_parent(batch: Batch, assertion: Assertion) -> None:
     """Raise unless the claim's parent is there and about the same subject and predicate."""
     if assertion.parent_hash is None:
-        raise Invalid("/parent_hash: is required to supersede a claim", code="validation")
+        raise Invalid.at("/parent_hash", "is required to supersede a claim")
     batch.require_not_erased(assertion.parent_hash)
     parent = batch.snapshot.claim(assertion.parent_hash)
     if parent is None:

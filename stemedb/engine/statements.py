@@ -128,6 +128,6 @@ def check_epoch(body: EpochRecord, *, anyone: bool = True) -> EpochChange:
 
 def _verify(content_id: bytes, agent_id: bytes, timestamp: int, signature: bytes) -> None:
     if not verify_detached(signature_message(content_id, timestamp), signature, agent_id):
-        raise Unprocessable(
-            f"/signature: the signature of {agent_id.hex()} does not verify", code="bad_signature"
+        raise Unprocessable.at(
+            "/signature", f"the signature of {agent_id.hex()} does not verify", code="bad_signature"
         )

@@ -62,7 +62,7 @@ def ask(view: View, question: Question, now_s: int) -> Answer[Asked]:
         if question.lens is None:
             return _page(snapshot, question, now_s)
         if question.cursor is not None:
-            raise Invalid("/cursor: a resolution has no pages", code="bad_cursor")
+            raise Invalid.at("/cursor", "a resolution has no pages", code="bad_cursor")
         search = _search(snapshot, question, now_s)
         return _answer(_resolve(question.lens, _Weighed(search)), search.moment)
 
@@ -84,7 +84,7 @@ def ask_layered(view: View, question: Question, now_s: int) -> Answer[LayeredRep
 def ask_constraints(view: View, question: Question, now_s: int) -> Answer[ConstraintsReply]:
     """Answer with the rules of a subject, or with those of one kind; raises as `ask` does."""
     if question.predicate is not None and question.predicate not in constraints.RULES:
-        raise Invalid(f"/predicate: rules are {' or '.join(constraints.RULES)}", code="validation")
+        raise Invalid.at("/predicate", f"rules are {' or '.join(constraints.RULES)}")
     with view.snapshot() as snapshot:
         moment = moment_of(question, snapshot, now_s)
         found: list[tuple[Candidate, ConstraintOut]] = []
@@ -136,7 +136,7 @@ def _answer(reply: ReplyT, moment: Moment) -> Answer[ReplyT]:
 
 def _one_predicate(question: Question) -> Question:
     if question.predicate is None:
-        raise Invalid("/predicate: one predicate is required", code="validation")
+        raise Invalid.at("/predicate", "one predicate is required")
     return question
 
 

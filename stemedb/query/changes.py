@@ -23,7 +23,7 @@ def changes_since(snapshot: Snapshot, question: Question, moment: Moment) -> Cha
     if since is None:
         since = snapshot.seq_at(question.since_us or 0)
     if since > snapshot.state.applied_seq:
-        raise Invalid(f"/since: {since} is past the head of the log", code="known_at_past_head")
+        raise Invalid.at("/since", f"{since} is past the head of the log", code="known_at_past_head")
     deadline = Deadline()
     found: dict[int, Body] = {}
     for _, row in snapshot.walk(question.subject, question.predicate):

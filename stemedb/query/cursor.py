@@ -43,9 +43,9 @@ def decode_cursor(text: str, question: Question) -> Cursor:
     try:
         cursor = _decoder.decode(body or b"")
     except msgspec.DecodeError:
-        raise Invalid(_NO_CURSOR, code="bad_cursor", hint=_HINT) from None
+        raise Invalid.at("/cursor", _NO_CURSOR, code="bad_cursor", hint=_HINT) from None
     if cursor.version != VERSION or cursor.question_hash != question_hash(question):
-        raise Invalid(_OTHER_QUESTION, code="bad_cursor", hint=_HINT)
+        raise Invalid.at("/cursor", _OTHER_QUESTION, code="bad_cursor", hint=_HINT)
     return cursor
 
 
@@ -66,9 +66,9 @@ def decode_place(name: str, text: str) -> bytes:
     try:
         version, of, key = _place_decoder.decode(body or b"")
     except msgspec.DecodeError:
-        raise Invalid(_NO_CURSOR, code="bad_cursor", hint=_HINT) from None
+        raise Invalid.at("/cursor", _NO_CURSOR, code="bad_cursor", hint=_HINT) from None
     if version != VERSION or of != name:
-        raise Invalid(_OTHER_QUESTION, code="bad_cursor", hint=_HINT)
+        raise Invalid.at("/cursor", _OTHER_QUESTION, code="bad_cursor", hint=_HINT)
     return key
 
 
@@ -89,6 +89,6 @@ def _unseal(text: str) -> bytes | None:
     return body if crc32c(body).to_bytes(_CRC_BYTES, "big") == checksum else None
 
 
-_NO_CURSOR = "/cursor: this is not a cursor that the server gave"
-_OTHER_QUESTION = "/cursor: it belongs to another question"
+_NO_CURSOR = "this is not a cursor that the server gave"
+_OTHER_QUESTION = "it belongs to another question"
 _HINT = "Ask again without a cursor, or with exactly the parameters of the first page."

@@ -38,18 +38,19 @@ def moment_of(question: Question, snapshot: Snapshot, now_s: int, cursor: Cursor
         seq, clock_s = question.at
         return Moment(seq, question.as_of, clock_s)
     if question.as_of is not None and question.as_of > now_s:
-        raise Invalid(f"/as_of: {question.as_of} is in the future, it is {now_s} now", code="as_of_in_future")
+        detail = f"{question.as_of} is in the future, it is {now_s} now"
+        raise Invalid.at("/as_of", detail, code="as_of_in_future")
     seq = head_seq = snapshot.state.applied_seq
     clock_s = now_s
     if question.known_at is not None:
         if question.known_at > head_seq:
-            detail = f"/known_at: the log ends at seq {head_seq}, {question.known_at} is not known yet"
-            raise Invalid(detail, code="known_at_past_head")
+            detail = f"the log ends at seq {head_seq}, {question.known_at} is not known yet"
+            raise Invalid.at("/known_at", detail, code="known_at_past_head")
         seq = question.known_at
         clock_s = snapshot.recorded_at(seq) // US_PER_S
     elif question.known_at_us is not None:
         clock_s = question.known_at_us // US_PER_S
         if clock_s > now_s:
-            raise Invalid("/known_at: this time has not come yet", code="known_at_past_head")
+            raise Invalid.at("/known_at", "this time has not come yet", code="known_at_past_head")
         seq = snapshot.seq_at(question.known_at_us)
     return Moment(seq, question.as_of, clock_s if question.as_of is None else question.as_of)

@@ -28,7 +28,7 @@ def nearest(snapshot: Snapshot, question: Question, claims: Sequence[SeenClaim])
     wanted = _wanted(snapshot, question)
     length = _length(wanted)
     if length == 0.0:
-        raise Invalid("/vector_near: a zero vector has no direction", code="validation")
+        raise Invalid.at("/vector_near", "a zero vector has no direction")
     ranked = []
     for claim in claims:
         vector = _unpack(claim.row.assertion.vector)
@@ -53,7 +53,7 @@ def _wanted(snapshot: Snapshot, question: Question) -> tuple[float, ...]:
             raise Gone(f"claim {near.hex()} was erased")
         raise NotFound(f"there is no claim {near.hex()}", code="unknown_claim")
     if row.assertion.vector is None:
-        raise Invalid(f"/vector_near: claim {near.hex()} has no vector", code="validation")
+        raise Invalid.at("/vector_near", f"claim {near.hex()} has no vector")
     return _unpack(row.assertion.vector)
 
 

@@ -21,6 +21,9 @@ def problem_of(reply: Reply, status: int) -> dict[str, Any]:
     assert problem["instance"] == reply.headers["X-Request-Id"]
     assert problem["type"].endswith(problem["code"])
     assert b"Traceback" not in reply.body
+    where = problem["detail"].partition(": ")[0]
+    if where.startswith("/") and where != "/":  # what a person reads, a program finds as well
+        assert problem["errors"][0]["pointer"] == where
     return problem
 
 
@@ -46,7 +49,7 @@ def raw(old: str, new: str) -> bytes:
         (raw("0.44", '"0.44"'), "validation", "/object/value"),
         (raw("0.44", "NaN"), "malformed_json", None),
         (raw("0.44", "Infinity"), "malformed_json", None),
-        (raw("0.44", "1e999"), "validation", None),
+        (raw("0.44", "1e999"), "validation", "/object"),
         (raw("0.44", "9007199254740993"), "validation", "/object/value"),
         (changed(unknown=1), "validation", None),
         (changed(subject="x" * 1_000_000), "validation", "/subject"),
@@ -66,7 +69,7 @@ def raw(old: str, new: str) -> bytes:
         (changed(lifecycle="Maybe"), "validation", "/lifecycle"),
         (changed(object={"type": "Colour", "value": "red"}), "validation", "/object/type"),
         (changed(vector=[]), "validation", "/vector"),
-        (changed(signatures=[]), "signature_required", None),
+        (changed(signatures=[]), "signature_required", "/signatures"),
         (changed(signatures=claim()["signatures"] * 65), "validation", "/signatures"),
         (b"[" * 500_000, "validation", ""),
         (b'{"object":' * 100_000, None, None),
@@ -149,6 +152,30 @@ def test_unknown_paths_and_methods(shared_server: ServiceProcess) -> None:
 )
 def test_bad_questions_are_400(shared_server: ServiceProcess, query: str) -> None:
     problem_of(shared_server.get(f"/v1/query?{query}"), 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("query?subject=a&as_of=99999999999", "/as_of"),
+        ("query?subject=a&known_at=999999999", "/known_at"),
+        ("query?subject=a&known_at=2999-01-01T00:00:00Z", "/known_at"),
+        ("query?subject=a&cursor=AAAA", "/cursor"),
+        ("query?subject=a&predicate=b&since=999999999", "/since"),
+        ("query?subject=a&predicate=b&vector_near=0", "/vector_near"),
+        ("skeptic?subject=a", "/predicate"),
+        ("layered?subject=a", "/predicate"),
+        ("constraints?subject=a&predicate=b", "/predicate"),
+        ("feed?after=999999999", "/after"),
+        ("log/proof?from=0&to=x", "/to"),
+        ("log/proof?form=1", "/form"),
+    ],
+)
+def test_a_refused_parameter_is_named_for_programs_too(
+    shared_server: ServiceProcess, path: str, pointer: str
+) -> None:
+    problem = problem_of(shared_server.get(f"/v1/{path}"), 400)
+    assert problem["errors"][0]["pointer"] == pointer
 
 
 def test_bad_ids(shared_server: ServiceProcess) -> None:
