@@ -42,6 +42,7 @@ from stemedb.query import (
     show_gold_standard,
     show_source,
     source_impact,
+    with_answers,
 )
 from stemedb.query import trace as trace_claim
 
@@ -75,7 +76,10 @@ def impact(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source/{hash}/impact."""
     page = listing(single(call, "limit", "cursor"))
     source_hash = identifier(call, "hash")
-    return _show(service, call, lambda view: source_impact(view, source_hash, page, _now_s()))
+    local = service.engine.local
+    return _show(
+        service, call, lambda view: with_answers(local, source_impact(view, source_hash, page, _now_s()))
+    )
 
 
 def epochs(service: Service, call: Call) -> bottle.HTTPResponse:

@@ -283,11 +283,15 @@ class AgentReply(msgspec.Struct, frozen=True):
 
 
 class ImpactReply(msgspec.Struct, frozen=True):
-    """GET /v1/source/{hash}/impact: the claims that rest on a source."""
+    """GET /v1/source/{hash}/impact: the claims that rest on a source, and answers that rested on those.
+
+    `answers` are ids of audits, the newest first, at most 100 for the claims of a page.
+    """
 
     source: SourceOut
     claims: list[ClaimOut]
     next_cursor: str | None
+    answers: list[str] = []
 
 
 class VoteOut(msgspec.Struct, frozen=True):

@@ -13,7 +13,14 @@ from stemedb.query.answers import (
     show_claim,
 )
 from stemedb.query.api_keys import list_keys
-from stemedb.query.audit import AuditFilter, audit_of, list_audits, replay_audit, show_audit
+from stemedb.query.audit import (
+    AuditFilter,
+    audit_of,
+    list_audits,
+    replay_audit,
+    show_audit,
+    with_answers,
+)
 from stemedb.query.lists import (
     Listing,
     list_aliases,
@@ -74,4 +81,5 @@ __all__ = [
     "show_source",
     "source_impact",
     "trace",
+    "with_answers",
 ]

@@ -14,6 +14,7 @@ from stemedb.model.audit import AuditOut, AuditsReply, ReplayedOut
 from stemedb.model.replies import (
     ConstraintsReply,
     ContributionOut,
+    ImpactReply,
     LayeredReply,
     LensReply,
     QueryReply,
@@ -78,6 +79,17 @@ def list_audits(local: LocalStore, wanted: AuditFilter, listing: Listing) -> Aud
     page = found[: listing.limit]
     cursor = encode_place(name, page[-1][0]) if len(found) > len(page) else None
     return AuditsReply([_show(*each) for each in page], cursor)
+
+
+def with_answers(local: LocalStore, impact: ImpactReply) -> ImpactReply:
+    """Return what hangs on a source together with the audited answers that rested on its claims."""
+    found = {
+        audit_id
+        for claim in impact.claims
+        for audit_id, _ in local.audits_of(bytes.fromhex(claim.hash), limits.CONTRIBUTING_ITEMS_MAX)
+    }
+    newest = sorted(found)[: limits.CONTRIBUTING_ITEMS_MAX]
+    return msgspec.structs.replace(impact, answers=[audit_id.hex() for audit_id in newest])
 
 
 def show_audit(local: LocalStore, audit_id: bytes) -> AuditOut:

@@ -112,6 +112,18 @@ def test_an_audit_shows_what_the_answer_rests_on(shared_server: ServiceProcess) 
     assert abs(audit["time"] / 1e6 - time.time()) < 60
 
 
+def test_a_source_s_impact_names_the_answers_that_rested_on_it(shared_server: ServiceProcess) -> None:
+    source_hash = "5e" * 32
+    shared_server.post("/v1/source", {"source_hash": source_hash, "title": "A trial"})
+    shared_server.post("/v1/assert", claim(subject="impact", source_hash=source_hash))
+    asked = "/v1/query?subject=impact&predicate=nausea_rate"
+    answers = [shared_server.get(asked + ending) for ending in ("&lens=recency", "", "&lens=authority")]
+    for answer in answers:
+        audit_of(shared_server, answer)
+    resolved = [answer.headers["Stemedb-Audit-Id"] for answer in (answers[2], answers[0])]
+    assert shared_server.get(f"/v1/source/{source_hash}/impact").json()["answers"] == resolved
+
+
 def test_audits_are_listed_by_agent_and_time(shared_server: ServiceProcess) -> None:
     made = []
     for number in range(5):
