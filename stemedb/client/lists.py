@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from stemedb.client.connected import Connected, Params, require_id
 from stemedb.client.verify import verify_epoch, verify_trace
 from stemedb.errors import Unprocessable
+from stemedb.model.audit import AuditOut, AuditsReply
 from stemedb.model.replies import (
     AgentReply,
     AliasesReply,
@@ -114,6 +115,28 @@ class Lists(Connected):
     def escalations(self, *, limit: int | None = None, cursor: str | None = None) -> EscalationsReply:
         """Return a page of the anecdotal crowds with nothing authoritative beside them."""
         return self._get("/v1/escalations", EscalationsReply, _page(limit, cursor))
+
+    def audits(
+        self,
+        *,
+        agent_id: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> AuditsReply:
+        """Return a page of the questions that were asked, the newest first; times in Unix seconds."""
+        wanted = (("agent_id", agent_id), ("from", since), ("to", until))
+        params = tuple((name, str(value)) for name, value in wanted if value is not None)
+        return self._get("/v1/audit/queries", AuditsReply, (*params, *_page(limit, cursor)))
+
+    def audit(self, audit_id: str, *, replay: bool = False) -> AuditOut:
+        """Return one audit; with `replay` its question is answered again, at its own moment.
+
+        Raises `NotFound`, also for an audit that is no longer kept.
+        """
+        path = f"/v1/audit/query/{require_id(audit_id, 'audit id')}"
+        return self._get(path, AuditOut, (("replay", "true"),) if replay else ())
 
     def trace(self, claim_hash: str) -> TraceReply:
         """Return where a claim comes from and what became of it, every signature in it verified."""

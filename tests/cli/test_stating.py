@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,6 +150,30 @@ def test_layers_rules_and_subjects_are_shown(people: Cli) -> None:
     assert people("constraints", subject, "must_use").count("a belt") == 1
     assert people("concepts", "stating/layers") == f"subject\tclaims\tpredicates\n{subject}\t5\t3\n"
     assert people("escalations") == "kind\tsubject\tpredicate\tclaims\n"
+
+
+def test_an_answer_can_be_audited_and_given_again(people: Cli) -> None:
+    subject = "stating/audits"
+    claim = people.json("assert", subject, "is", "first", "--as", "alice", *DAY)["hash"]
+    people("query", subject, "is", "--lens", "consensus")
+    deadline = time.monotonic() + 30
+    while True:
+        asked = [
+            each for each in people.json("audits")["queries"] if each["parameters"]["subject"] == [subject]
+        ]
+        if asked:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert f"subject={subject}" in people("audits", "--since", "2026-01-01")
+    assert people("audits", "--until", "2026-01-01") == "asked\tagent\tquestion\tid\n"
+    people("assert", subject, "is", "second", "--as", "bob", *DAY)
+    shown = people("audit", asked[0]["id"], "--replay")
+    assert claim[:8] in shown
+    assert people.json("audit", asked[0]["id"], "--replay")["replayed"]["same"] is True
+    people("erase", claim, "--reason", "a wish", "--now")
+    assert "erasure" in people.error("audit", asked[0]["id"], "--replay", code=1)
+    assert "no audit" in people.error("audit", "00" * 32, code=1)
 
 
 def test_feed_and_since_show_what_is_new(people: Cli) -> None:

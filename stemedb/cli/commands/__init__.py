@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "concepts": "looking:concepts",
     "escalations": "looking:escalations",
     "feed": "looking:feed",
+    "audits": "auditing:audits",
+    "audit": "auditing:audit",
     "import": "importing:import_",
     "erase": "erasing:erase",
     "status": "status:status",
