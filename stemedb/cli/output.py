@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _UNSHOWABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_NARROW_CHARS = 10  # a day, a confidence, the first digits of an id
 
 
 def safe(text: str) -> str:
@@ -62,15 +63,27 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
         for row in (columns, *rows):
             click.echo("\t".join(row))
         return
+    if not rows:
+        note("nothing found")
+        return
     # rich is slow to load: only a terminal pays for it.
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(title) if title else None,
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for at, column in enumerate(columns):
+        # On a narrow terminal long texts fold first: half an id or half a date is of no use.
+        narrow = all(len(cell) <= _NARROW_CHARS for cell in (column, *(row[at] for row in rows)))
+        table.add_column(column, overflow="fold", no_wrap=narrow)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
@@ -85,4 +98,5 @@ def print_error(error: StemedbError) -> None:
     """Print the one line that an error is: what, then what to do."""
     what = safe(error.detail)
     stop = "" if what.endswith((".", "?", "!")) else "."
-    click.echo(f"stemedb: {what}{stop} {safe(error.hint)}".rstrip(), err=True)
+    hint = safe(error.hint)
+    click.echo(f"stemedb: {what}{stop} {hint[:1].upper()}{hint[1:]}".rstrip(), err=True)

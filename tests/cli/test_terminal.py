@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][;m]")
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def on_terminal(cli: Cli, *arguments: str | Path, env: Mapping[str, str] | None = None) -> str:
@@ -51,6 +52,19 @@ def test_query_draws_a_table_and_obeys_nobody(filled: Cli) -> None:
     assert "[bold]not" in seen
     assert r"\x1b[31mred" in seen
     assert not COLOUR.search(seen)
+
+
+def test_query_folds_long_texts_and_no_ids(cli: Cli) -> None:
+    cli("keygen", "alice")
+    said = cli("assert", "terminal/y", "a_predicate_of_many_words", "x " * 60, "--text", "--as", "alice")
+    seen = on_terminal(cli, "query", "terminal/y", env={"COLUMNS": "80"})
+    assert said.split()[1][:8] in seen
+    assert "confidence" in seen
+    assert max(map(len, STYLE.sub("", seen).splitlines())) <= 80
+
+
+def test_query_says_that_it_found_nothing(cli: Cli) -> None:
+    assert on_terminal(cli, "query", "terminal/nowhere") == "nothing found\r\n"
 
 
 def test_skeptic_draws_a_table_without_colour_if_told(filled: Cli) -> None:

@@ -74,7 +74,8 @@ def _server(settings: Settings) -> Iterator[Finding]:
         ) as client:
             health = client.health()
     except StemedbError as error:
-        yield Finding("server", NOTE, f"no answer at {url}: {error.detail}", "Start it, if it should run.")
+        todo = "Start it, if it should run; STEMEDB_BIND_ADDR says where it is looked for."
+        yield Finding("server", NOTE, error.detail, todo)
         claims = None
     else:
         claims = health.assertions_count
