@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from stemedb.engine import Engine, EngineSettings, open_engine
+from stemedb.engine import Engine
 from stemedb.errors import Invalid, NotFound, QueryTimeout, Unprocessable
 from stemedb.model import Lifecycle, Tier
 from stemedb.model.tiers import DAY_S
 from stemedb.query import ask, ask_skeptic, show_claim
 from tests.builders import NOW_S, SIGNERS, checked, number, text
 from tests.query.asking import hashes, page, put, question, resolve
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(EngineSettings(tmp_path / "wal", tmp_path / "db", tmp_path / "keys", 1 << 20, 1))
-    yield engine
-    engine.close()
 
 
 def test_a_page_is_newest_first_then_smaller_id(engine: Engine) -> None:
