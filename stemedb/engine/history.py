@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stemedb import limits
 from stemedb.errors import Corrupt, Invalid
-from stemedb.log import Head, Log, chain_start, decode_genesis, next_chain
+from stemedb.log import Head, Log, chain_start, next_chain
 from stemedb.model import Signer
 from stemedb.model.history import ProofPage, SignedHead, sign_head, verify_head
 
@@ -38,11 +38,6 @@ def proof_page(log: Log, first_seq: int, last_seq: int) -> ProofPage:
     """Return a page of the log's hashes, each frame checked against its own; raises `Invalid`."""
     hashes = [digest.hex() for digest in log.hashes(first_seq, last_seq)]
     return ProofPage(log.log_id.hex(), first_seq, hashes)
-
-
-def server_key_of(log: Log) -> bytes:
-    """Return the public key that the log's first record names as its server's."""
-    return decode_genesis(log.read(1, 1)[0].body).server_key
 
 
 def audit(kept: SignedHead, log_id: bytes, head: Head, hashes: Hashes) -> Audited:

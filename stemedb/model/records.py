@@ -209,8 +209,3 @@ def decode_body(record_type: int, body: bytes) -> Body | None:
 def encode_assertion(canonical: bytes, signatures: tuple[Signature, ...], *, by_admin: bool = False) -> bytes:
     """Return the body of an assertion record; the canonical bytes go in as they are."""
     return _encoder.encode((msgspec.Raw(canonical), signatures, by_admin))
-
-
-def encode_endorsement(claim_id: bytes, signatures: tuple[Signature, ...]) -> bytes:
-    """Return the body of an endorsement record."""
-    return _encoder.encode((claim_id, signatures))

@@ -11,7 +11,7 @@ import pytest
 
 from stemedb.errors import Corrupt
 from stemedb.log import Record
-from stemedb.model.records import RecordType, encode_assertion, encode_endorsement
+from stemedb.model.records import EndorsementRecord, RecordType, encode_assertion, encode_body
 from stemedb.store import ClaimRow, View
 from stemedb.store.rows import ENDORSED
 from tests.builders import SIGNERS, checked, number
@@ -26,7 +26,8 @@ def assertion_record(seq: int, **fields: Any) -> Record:  # noqa: ANN401 - any f
 
 def endorsement_record(seq: int, signer: int, **fields: Any) -> Record:  # noqa: ANN401
     claim = checked(SIGNERS[signer], **fields)
-    return Record(seq, seq * 10, RecordType.ENDORSEMENT, encode_endorsement(claim.id, claim.signatures))
+    body = encode_body(EndorsementRecord(claim.id, claim.signatures))
+    return Record(seq, seq * 10, RecordType.ENDORSEMENT, body)
 
 
 @pytest.fixture
