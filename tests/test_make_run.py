@@ -55,9 +55,8 @@ def make_run(data: Path, port: int) -> Iterator[list[str]]:
             yield printed
             # A terminal sends Ctrl-C to everything in its foreground.
             os.killpg(process.pid, signal.SIGINT)
-            rest = process.stdout.read()
-            assert "Stopped; the data stays in" in rest
             process.wait(END_TIMEOUT_S)
+            assert "Stopped; the data stays in" in process.stdout.read()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
