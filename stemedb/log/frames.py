@@ -109,18 +109,17 @@ def encode_batch(
 
 
 def decode_frames(  # noqa: C901, PLR0911 - one loop for speed: a call more for each frame is felt
-    buffer: memoryview, start: int, seq: int, last_seq: int, bytes_max: int
+    buffer: memoryview, start: int, seq: int, last_seq: int
 ) -> tuple[list[Frame], str]:
     """Check and decode frames from `start` on, the first of which must have `seq`, up to `last_seq`.
 
-    Stops after `bytes_max` bytes of frames at the latest, but never before the first frame. Gives the
-    frames, and why it stopped: "" (as asked), "end" (a length of zero), "short" (the buffer holds no whole
-    frame more) or, in words, what is wrong with the next frame.
+    Gives the frames, and why it stopped: "" (as asked), "end" (a length of zero), "short" (the buffer holds
+    no whole frame more, also where it ends exactly with one) or, in words, what is wrong with the next frame.
     """
     frames: list[Frame] = []
-    unpack, size, stop = _FRAME.unpack_from, len(buffer), start + bytes_max
+    unpack, size = _FRAME.unpack_from, len(buffer)
     offset = start
-    while seq <= last_seq and offset < stop:
+    while seq <= last_seq:
         if offset + FRAME_BYTES_MIN > size:
             return frames, "short"
         length, crc, batch, digest, kind, flags, found, recorded_at = unpack(buffer, offset)

@@ -100,7 +100,7 @@ class Walk:
     def _decode(self, buffer: bytes) -> list[Frame]:
         """Decode what the buffer holds and move on past it."""
         offset, seq, _ = self.stop
-        frames, why = decode_frames(memoryview(buffer), 0, seq, self._last_seq, len(buffer))
+        frames, why = decode_frames(memoryview(buffer), 0, seq, self._last_seq)
         if frames:
             self._segment.note(seq, offset)
             offset += frames[-1].end
@@ -160,7 +160,7 @@ class Segments:
                 if skip < len(frames):
                     yield frames[skip:] if skip > 0 else frames
                     from_seq = frames[-1].record.seq + 1
-            if not walk.stop.why:
+            if not walk.stop.why and from_seq > self.last_seq(at, last_seq):
                 at += 1
             elif not self._whole_after_all(at, walk.stop):
                 raise_damaged(self.items[at].path, walk.stop, self.last_seq(at, head_seq))
