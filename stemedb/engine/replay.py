@@ -26,14 +26,21 @@ def catch_up(log: Log, view: View, progress: Progress) -> int:
         Corrupt: the view belongs to another log, is ahead of this one, or saw another history.
     """
     require_same_history(log, view)
-    behind = start = view.applied_seq
-    head_seq = log.head().seq
+    start = view.applied_seq
+    if not start and log.head().seq >= limits.REBUILD_RECORDS_MIN:
+        view.rebuild(lambda fresh: _follow(log, fresh, progress))
+    else:
+        _follow(log, view, progress)
+    return view.applied_seq - start
+
+
+def _follow(log: Log, view: View, progress: Progress) -> None:
+    behind, head_seq = view.applied_seq, log.head().seq
     while behind < head_seq:
         records = log.read(behind + 1, limits.FOLD_RECORDS_MAX)
         view.fold(log.log_id, records)
         behind = records[-1].seq
         progress(f"replaying the log: {behind} of {head_seq} records")
-    return behind - start
 
 
 def require_same_history(log: Log, view: View) -> None:

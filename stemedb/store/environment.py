@@ -38,10 +38,13 @@ class Environment:
     `enter`, `leave` and `retire` must not run at the same time: the view calls them under its lock.
     """
 
-    def __init__(self, folder: Path, map_bytes: int) -> None:
-        """Open the file in `folder`, an empty one where there is none; raises `Corrupt`."""
+    def __init__(self, folder: Path, map_bytes: int, *, sync: bool = True) -> None:
+        """Open the file in `folder`, an empty one where there is none; raises `Corrupt`.
+
+        Without `sync` a power cut may leave nothing that can be read: for a file that is not in place yet.
+        """
         self.map_bytes = map_bytes
-        self.lmdb = _open(folder, map_bytes)
+        self.lmdb = _open(folder, map_bytes, sync=sync)
         try:
             _require_format(self.lmdb)
             self.tables = Tables(self.lmdb)
@@ -126,7 +129,7 @@ def unreadable(folder: Path, error: Exception) -> Corrupt:
     return Corrupt(f"the view in {folder} cannot be read: {error}", code="corrupt_view", ways_out=(REBUILD,))
 
 
-def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
+def _open(folder: Path, map_bytes: int, *, sync: bool) -> lmdb.Environment:
     try:
         return lmdb.open(
             str(folder),
@@ -135,6 +138,7 @@ def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
             map_size=map_bytes,
             # A power cut may take the last transactions with it, never the integrity: the log has them.
             metasync=False,
+            sync=sync,
             max_dbs=_TABLES_MAX,
             max_readers=limits.READERS_MAX,
             max_spare_txns=limits.READERS_MAX,

@@ -28,12 +28,15 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 class View:
     """The folded state of a log. One process holds it; many threads read while one folds."""
 
-    def __init__(self, folder: Path, *, map_bytes: int = limits.MAP_BYTES_DEFAULT) -> None:
-        """Open the view in `folder`, an empty one where there is none; raises `Corrupt`."""
+    def __init__(self, folder: Path, *, map_bytes: int = limits.MAP_BYTES_DEFAULT, sync: bool = True) -> None:
+        """Open the view in `folder`, an empty one where there is none; raises `Corrupt`.
+
+        Without `sync` nothing of it need be there after a power cut.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         remove_copy(folder)
         self._folder = folder
-        self._env = Environment(folder, map_bytes)
+        self._env = Environment(folder, map_bytes, sync=sync)
         self._state = self._read_state()
         self._folded = threading.Condition()
         self._fold_lock = threading.Lock()
@@ -189,10 +192,31 @@ class View:
                     raise _not_moved(error) from error
                 raise
 
-    def _empty_copy(self) -> View:
+    def rebuild(self, follow: Callable[[View], None]) -> None:
+        """Fold a long log into an empty view: beside its place, synced once at the end, then put there.
+
+        Whatever stops this, the next start finds an empty view and begins anew. `follow` folds the log into
+        the view it is given. Only for a view that nobody reads yet.
+
+        Raises:
+            Unavailable: there was no room, or the disk failed; the view is as it was.
+        """
+        copy = self._empty_copy(sync=False)
+        try:
+            follow(copy)
+            copy.flush()
+            copy.close()
+            self.close()
+            put_in_place(self._folder)
+        except (lmdb.Error, OSError) as error:
+            raise _not_moved(error) from error
+        self._env = Environment(self._folder, self._env.map_bytes)
+        self._state = self._read_state()
+
+    def _empty_copy(self, *, sync: bool = True) -> View:
         try:
             remove_copy(self._folder)
-            return View(self._folder / COPY_NAME, map_bytes=self._env.map_bytes)
+            return View(self._folder / COPY_NAME, map_bytes=self._env.map_bytes, sync=sync)
         except (OSError, Corrupt) as error:  # a file that was never there cannot be corrupt
             raise _not_moved(error) from error
 
@@ -208,7 +232,7 @@ class View:
 
     def _go_on_in(self, copy: View) -> None:
         fresh = copy._env
-        fresh.lmdb.sync(True)  # noqa: FBT003 - force
+        copy.flush()
         put_in_place(self._folder)
         with self._folded:
             self._state = copy.state
@@ -247,6 +271,10 @@ class View:
         env = self._env.lmdb
         info, page_bytes = env.info(), env.stat()["psize"]
         return (info["last_pgno"] + 1) * page_bytes, info["map_size"]
+
+    def flush(self) -> None:
+        """Put everything on stable storage, the last transaction too."""
+        self._env.lmdb.sync(True)  # noqa: FBT003 - force
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
