@@ -79,6 +79,7 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     internal_networks: tuple[IPv4Network | IPv6Network, ...]
     meter_enabled: bool
+    meter_quota: int
     admission_enabled: bool
     content_defense_enabled: bool
 
@@ -234,10 +235,19 @@ SETTINGS: Final = (
         _networks,
         "from where trusted proxies may forward requests for /metrics and /v1/admin",
     ),
+    Setting("STEMEDB_METER_ENABLED", "false", _boolean, "hold agents and callers to quotas"),
     Setting(
-        "STEMEDB_METER_ENABLED", "false", _boolean, "quotas per agent; accepted, not enforced by this version"
+        "STEMEDB_METER_QUOTA",
+        str(limits.METER_QUOTA_DEFAULT),
+        _whole(limits.METER_COST_CLAIM, limits.METER_QUOTA_MAX),
+        "tokens that an agent has for an hour; a caller has ten times as many",
     ),
-    Setting("STEMEDB_ADMISSION_ENABLED", "false", _not_yet, "proof of work; not available in this version"),
+    Setting(
+        "STEMEDB_ADMISSION_ENABLED",
+        "false",
+        _boolean,
+        "ask agents with few claims or little trust for work, and let trust decide how much quota they have",
+    ),
     Setting(
         "STEMEDB_CONTENT_DEFENSE_ENABLED", "false", _not_yet, "quarantine; not available in this version"
     ),

@@ -115,6 +115,9 @@ class Telemetry:
         self.exposed = self._gauge(
             "stemedb_exposed", "1 while a public address is served without asking for keys."
         )
+        self.breakers_open = self._gauge(
+            "stemedb_circuit_breakers_open", "Agents that are shut out now, for claims that were refused."
+        )
         self._add_storage()
 
     def _add_storage(self) -> None:

@@ -24,7 +24,8 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     engine = service.engine
     wanted = call.body(_erase_decoder)
     outcome, copies = engine.erase(
-        Erasure(erase_ids(wanted.hashes), wanted.reason, who(call)), now=wanted.now,
+        Erasure(erase_ids(wanted.hashes), wanted.reason, who(call)),
+        now=wanted.now,
         key_id=call.caller.key_id,
     )
     content = EraseReply(outcome.status, outcome.seq, copies)

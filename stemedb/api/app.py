@@ -16,6 +16,7 @@ from stemedb.api import (
     bulk,
     claims,
     feed,
+    guarding,
     history,
     keys,
     lists,
@@ -53,6 +54,7 @@ def all_routes() -> tuple[Route, ...]:
         *audits.ROUTES,
         *admin.ROUTES,
         *keys.ROUTES,
+        *guarding.ROUTES,
         *viewer.ROUTES,
     ]
     document: list[bytes] = []
@@ -137,6 +139,8 @@ class Application:
             self._service.note_corrupt(error)
         self._service.telemetry.rejected.labels(error.reason).inc()
         environ["stemedb.refused"] = error
+        if error.status >= StemedbError.status:
+            self._gate.refund(environ)
         return refusal(error, environ["stemedb.request_id"])
 
     def _unexpected(self, error: Exception, environ: Environ) -> bottle.HTTPResponse:

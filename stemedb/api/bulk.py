@@ -17,14 +17,13 @@ import msgspec
 from stemedb import limits
 from stemedb.api import problem
 from stemedb.api.call import NDJSON, Call
-from stemedb.api.claims import check_json
 from stemedb.api.head import BULK_PATH
+from stemedb.api.lines import Lines, Paid
 from stemedb.api.routes import Route
 from stemedb.api.stream import Body, ChunkedBody, LengthBody
-from stemedb.engine import CREATED, ENDORSED, EXISTS, Checked, Engine, Outcome
+from stemedb.engine import CREATED, ENDORSED, EXISTS, Outcome
 from stemedb.engine.shapes import AssertionIn
 from stemedb.errors import Invalid, LengthRequired, NotFound, StemedbError, StorageFailed, TooLarge
-from stemedb.guard import Caller
 
 if TYPE_CHECKING:
     from stemedb.api.service import Service
@@ -141,55 +140,47 @@ def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
         raise failure
 
 
-def _check(engine: Engine, line: Line, caller: Caller) -> Checked | StemedbError:
-    try:
-        if line.content is None:
-            raise TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes")
-        return check_json(engine, line.content, caller)
-    except StemedbError as error:
-        return error
+def _check(lines: Lines, line: Line) -> Paid | StemedbError:
+    if line.content is None:
+        return TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes")
+    return lines.admit(line.content)
 
 
-def _check_all(
-    service: Service, engine: Engine, chunk: list[Line], caller: Caller
-) -> list[Checked | StemedbError]:
+def _check_all(lines: Lines, chunk: list[Line]) -> list[Paid | StemedbError]:
     """Check a chunk on several threads: verifying signatures leaves the interpreter to the others."""
     share = -(-len(chunk) // limits.VERIFY_THREADS)
     parts = [chunk[start : start + share] for start in range(0, len(chunk), share)]
-    checked = service.helpers.map(lambda part: [_check(engine, line, caller) for line in part], parts)
+    checked = lines.service.helpers.map(lambda part: [_check(lines, line) for line in part], parts)
     return [each for part in checked for each in part]
 
 
-def _write(
-    engine: Engine,
-    chunk: list[Line],
-    checked: list[Checked | StemedbError],
-    results: Results,
-    caller: Caller,
-) -> None:
+def _write(lines: Lines, chunk: list[Line], checked: list[Paid | StemedbError], results: Results) -> None:
     """Make what is right durable, and note what became of each line."""
     right = [each for each in checked if not isinstance(each, StemedbError)]
-    written: Iterator[Outcome | StemedbError]
+    written: list[Outcome | StemedbError]
     try:
-        written = iter(engine.submit(right, caller.key_id))
+        written = lines.service.engine.submit([each.checked for each in right], lines.caller.key_id)
     except StorageFailed:
         raise
     except StemedbError as error:
-        written = iter([error] * len(right))
+        written = [error] * len(right)
+    for paid, became in zip(right, written, strict=True):
+        lines.settle(paid, became)
+    following = iter(written)
     for line, each in zip(chunk, checked, strict=True):
-        results.add(line.number, each if isinstance(each, StemedbError) else next(written))
+        results.add(line.number, each if isinstance(each, StemedbError) else next(following))
 
 
-def _take_in(service: Service, body: Body, results: Results, caller: Caller) -> None:
+def _take_in(lines: Lines, body: Body, results: Results) -> None:
     """Check and write all lines of `body`; one chunk is checked while the one before is made durable."""
-    engine = service.engine
+    helpers = lines.service.helpers
     writing: Future[None] | None = None
     try:
         for chunk in chunks_of(lines_of(body)):
-            checked = _check_all(service, engine, chunk, caller)
+            checked = _check_all(lines, chunk)
             if writing is not None:
                 writing.result()
-            writing = service.helpers.submit(_write, engine, chunk, checked, results, caller)
+            writing = helpers.submit(_write, lines, chunk, checked, results)
     finally:
         if writing is not None:
             writing.result()
@@ -206,7 +197,7 @@ def bulk(service: Service, call: Call) -> bottle.HTTPResponse:
         raise LengthRequired("send Content-Length, or the body in chunks")
     call.require_media_type(NDJSON)
     results = Results(call.environ["stemedb.request_id"])
-    _take_in(service, body, results, call.caller)
+    _take_in(Lines(service, call), body, results)
     if not body.complete:
         raise Invalid(
             "the body ended before it was complete; the whole lines before stand", code="truncated_body"

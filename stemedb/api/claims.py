@@ -9,6 +9,7 @@ import msgspec
 
 from stemedb import limits
 from stemedb.api.call import Call, decode, reply, tagged
+from stemedb.api.dues import blame, write_claim
 from stemedb.api.inputs import fault, identifier, refuse_future
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
@@ -26,6 +27,7 @@ from stemedb.engine.shapes import (
     canonical_bytes,
     signature_message,
 )
+from stemedb.errors import StemedbError
 from stemedb.guard import Caller
 from stemedb.query import show_claim
 
@@ -56,12 +58,19 @@ def check_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Checked:
     return checked._replace(by_admin=caller.by_admin_key)
 
 
+def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:
+    """Return a decoded claim, verified; what is wrong with it speaks against the agent of a bound key."""
+    try:
+        return check_wire(service.engine, wire, call.caller)
+    except StemedbError as error:
+        blame(service, call.caller, error)
+        raise
+
+
 def assert_claim(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert."""
     call.no_parameters()
-    engine = service.engine
-    checked = check_wire(engine, call.body(assertion_decoder), call.caller)
-    outcome = engine.submit_one(checked, call.caller.key_id)
+    outcome = write_claim(service, call, check_one(service, call, call.body(assertion_decoder)))
     written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
     return reply(written, 201 if outcome.status == "created" else 200, seq=outcome.position)
 

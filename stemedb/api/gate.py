@@ -5,11 +5,13 @@ Also the headers that every reply carries for browsers, and which web pages may 
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
+from stemedb import limits
 from stemedb.api.permissions import rule_of
-from stemedb.errors import Forbidden
-from stemedb.guard import ANYONE, Caller, Guards, Origin, Pace
+from stemedb.errors import Forbidden, QuotaExceeded
+from stemedb.guard import ANYONE, Balance, Caller, Guards, Origin, Pace, Rule, client_name
 
 if TYPE_CHECKING:
     from stemedb.api.routes import Route
@@ -64,6 +66,8 @@ class Gate:
         self._refuse_foreign_page(environ)
         self._guards.require_internal(rule, origin)
         environ["stemedb.pace"] = rule.pace
+        if rule.role is not None and route.path.startswith("/v1/"):
+            self._service.engine  # noqa: B018  (a starting service answers 503 on every path of /v1)
         if self._guards.asks_for_key(rule):
             view = self._service.engine.view
             environ["stemedb.caller"] = self._guards.identify(_secret(environ), origin, view)
@@ -71,6 +75,32 @@ class Gate:
         self._guards.pay(rule.pace, caller, origin)
         if rule.role is not None:
             caller.require(rule.role)
+        self._charge(rule, environ)
+
+    def _charge(self, rule: Rule, environ: Environ) -> None:
+        """Take a request's tokens of its caller; raises `QuotaExceeded`."""
+        if self._guards.meter is None or not rule.cost:
+            return
+        length = environ.get("CONTENT_LENGTH") or "0"
+        cost = rule.cost + int(length) // limits.KIB
+        if "lens=" in environ.get("QUERY_STRING", ""):
+            cost += limits.METER_COST_LENS
+        caller = caller_of(environ)
+        environ["stemedb.cost"] = cost
+        if len(caller.agent_ids) == 1:
+            (environ["stemedb.agent"],) = caller.agent_ids
+        name = client_name(caller, environ["stemedb.origin"])
+        try:
+            self._guards.meter.charge_caller(name, cost)
+        except QuotaExceeded:
+            environ["stemedb.cost"] = 0
+            raise
+
+    def refund(self, environ: Environ) -> None:
+        """Give back what was taken for a request that the service itself could not answer."""
+        if self._guards.meter and (cost := environ.pop("stemedb.cost", 0)):
+            name = client_name(caller_of(environ), environ["stemedb.origin"])
+            self._guards.meter.refund_caller(name, cost)
 
     def lost(self, environ: Environ) -> None:
         """Count a request for what is not there; raises `QuotaExceeded`."""
@@ -94,8 +124,16 @@ class Gate:
                 headers += [
                     ("RateLimit-Limit", str(int(left.capacity))),
                     ("RateLimit-Remaining", str(int(left.remaining))),
-                    ("RateLimit-Reset", str(-int(-left.full_in_s // 1))),
+                    ("RateLimit-Reset", str(ceil(left.full_in_s))),
                 ]
+
+        if self._guards.meter and "stemedb.cost" in environ:
+            quota = quota_left(self._service, environ)
+            headers += [
+                ("X-Quota-Limit", str(int(quota.capacity))),
+                ("X-Quota-Remaining", str(int(quota.remaining))),
+                ("X-Quota-Reset", str(ceil(quota.full_in_s))),
+            ]
 
     def preflight(self, environ: Environ, methods: str) -> dict[str, str] | None:
         """Return the headers that let a web page go on with what it asks about; None if it may not."""
@@ -122,6 +160,18 @@ class Gate:
                 code="foreign_origin",
                 hint="Name its origin in STEMEDB_ALLOWED_ORIGINS.",
             )
+
+
+def quota_left(service: Service, environ: Environ) -> Balance:
+    """Return the balance that a reply reports: of the agent that is proven, else of the caller."""
+    meter = service.guards.meter
+    assert meter is not None  # noqa: S101 - asked only where there is one
+    agent_id: bytes | None = environ.get("stemedb.agent")
+    if agent_id is None:
+        return meter.caller_balance(client_name(caller_of(environ), environ["stemedb.origin"]))
+    with service.engine.view.snapshot() as snapshot:
+        share = service.guards.house.share(snapshot, agent_id)
+    return meter.agent_balance(agent_id, share)
 
 
 def caller_of(environ: Environ) -> Caller:

@@ -201,6 +201,7 @@ class Process:
         self._server.drain()
         self._serving.join(limits.DRAIN_TIMEOUT_S + 1)
         # A change that hangs on a stuck disk must not keep the process from ending: it was not acknowledged.
+        self._service.guards.close()
         closing = threading.Thread(target=engine.close, name="closing", daemon=True)
         closing.start()
         closing.join(limits.CLOSE_TIMEOUT_S)

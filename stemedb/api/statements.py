@@ -9,7 +9,8 @@ import msgspec
 
 from stemedb import limits
 from stemedb.api.call import Call, reply
-from stemedb.api.claims import assertion_decoder, check_wire
+from stemedb.api.claims import assertion_decoder, check_one
+from stemedb.api.dues import Signed, write, write_claim, write_signed
 from stemedb.api.inputs import fault, identifier, refuse_future
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -35,10 +36,12 @@ from stemedb.engine.shapes import (
     WriteReply,
     alias_from_wire,
     epoch_from_wire,
+    epoch_id,
     gold_from_wire,
     source_from_wire,
     status_from_wire,
     vote_from_wire,
+    vote_id,
 )
 
 _vote_decoder = msgspec.json.Decoder(VoteIn)
@@ -52,71 +55,71 @@ _gold_decoder = msgspec.json.Decoder(GoldStandardIn)
 def vote(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/vote."""
     call.no_parameters()
-    engine = service.engine
     record = vote_from_wire(call.body(_vote_decoder))
     refuse_future("/timestamp", record.vote.timestamp, int(time.time()))
     call.caller.require_may_sign([record.vote.agent_id])
-    return _said(engine.submit_one(check_vote(record), call.caller.key_id))
+    signed = Signed(vote_id(record.vote), record.vote.agent_id)
+    return _said(write_signed(service, call, check_vote(record), signed))
 
 
 def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/epoch."""
     call.no_parameters()
-    engine = service.engine
     record = epoch_from_wire(call.body(_epoch_decoder))
     refuse_future("/timestamp", record.epoch.timestamp, int(time.time()))
     call.caller.require_may_sign([record.epoch.agent_id])
     anyone = call.caller.may_end_any_epoch
-    return _said(engine.submit_one(check_epoch(record, anyone=anyone), call.caller.key_id))
+    epoch = check_epoch(record, anyone=anyone)
+    signed = Signed(epoch_id(record.epoch), record.epoch.agent_id)
+    return _said(write_signed(service, call, epoch, signed))
 
 
 def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/source."""
     call.no_parameters()
-    engine, now_s = service.engine, int(time.time())
+    now_s = int(time.time())
     wire = call.body(_source_decoder, bytes_max=limits.SOURCE_BODY_BYTES_MAX)
     record = source_from_wire(wire, now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _written(engine.submit_one(SourceChange(record), call.caller.key_id))
+    return _written(write(service, call, SourceChange(record)))
 
 
 def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
     """PATCH /v1/source/{hash}: always 200, since the source was there before."""
     call.no_parameters()
-    engine, now_s = service.engine, int(time.time())
+    now_s = int(time.time())
     record = status_from_wire(identifier(call, "hash"), call.body(_status_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    outcome = engine.submit_one(SourceStatusChange(record), call.caller.key_id)
+    outcome = write(service, call, SourceStatusChange(record))
     return reply(WriteReply(outcome.id.hex(), outcome.seq, outcome.status), 200, seq=outcome.position)
 
 
 def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/supersede: an assert whose parent must be there and about the same."""
     call.no_parameters()
-    engine = service.engine
     wire = call.body(assertion_decoder)
     if wire.parent_hash is None:
         raise fault("/parent_hash", "is required: the claim that this one revises")
-    checked = check_wire(engine, wire, call.caller)
-    return _written(engine.submit_one(checked._replace(supersedes=True), call.caller.key_id))
+    checked = check_one(service, call, wire)
+    return _written(write_claim(service, call, checked._replace(supersedes=True)))
 
 
 def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/alias."""
     call.no_parameters()
-    engine, now_s = service.engine, int(time.time())
+    now_s = int(time.time())
     record = alias_from_wire(call.body(_alias_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(engine.submit_one(AliasChange(record), call.caller.key_id))
+    return _said(write(service, call, AliasChange(record)))
 
 
 def settle(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/gold-standard."""
     call.no_parameters()
-    engine, now_s = service.engine, int(time.time())
+    now_s = int(time.time())
     record = gold_from_wire(call.body(_gold_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(engine.submit_one(GoldStandard(record), call.caller.key_id))
+    return _said(write(service, call, GoldStandard(record)))
 
 
 def _status(outcome: Outcome) -> int:

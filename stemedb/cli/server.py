@@ -79,8 +79,6 @@ def _one_line(error: StemedbError) -> str:
 
 def _serve(settings: Settings, sink: LogSink) -> None:
     log = make_logger(settings.log, sink.write)
-    if settings.meter_enabled:
-        log.warning("metering is not enforced by this version", setting="STEMEDB_METER_ENABLED")
     if settings.exposed:
         log.warning("no keys are asked for on a public address", setting="STEMEDB_AUTH_ENABLED")
     if settings.unsafe_skip_signatures:
@@ -106,19 +104,23 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         disk_floor_mb=settings.disk_floor_mb,
         unsafe_skip_signatures=settings.unsafe_skip_signatures,
     )
+    guards = Guards(_guard_settings(settings))
     process = Process(
         listener,
         adopted=adopted is not None,
         telemetry=telemetry,
         log=log,
-        guards=Guards(_guard_settings(settings)),
+        guards=guards,
         env=os.environ,
     )
+
+    telemetry.breakers_open.set_function(lambda: guards.house.breakers.open_count)
 
     def opener(progress: Callable[[str], None]) -> Engine:
         engine = open_engine(engine_settings, telemetry=telemetry, progress=progress)
         if settings.auth_enabled:
             _seed(engine, root_secret, log)
+        guards.keep_in(settings.db_dir, lambda error: log.warning("quotas not saved", error=str(error)))
         return engine
 
     process.run(opener)
@@ -154,6 +156,8 @@ def _guard_settings(settings: Settings) -> GuardSettings:
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
         internal_networks=settings.internal_networks,
+        meter_quota=settings.meter_quota if settings.meter_enabled else 0,
+        admission_enabled=settings.admission_enabled,
     )
 
 

@@ -6,6 +6,13 @@ Those rooms see only the engine and the questions; this list is all of the model
 from stemedb.model.audit import AuditOut, AuditsReply
 from stemedb.model.canonical import assertion_id, canonical_bytes
 from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
+from stemedb.model.guard_replies import (
+    AdmissionReply,
+    BalanceOut,
+    BreakerOut,
+    BreakersReply,
+    QuotaReply,
+)
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys import new_secret
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeysReply, key_from_wire, key_made
@@ -37,6 +44,7 @@ from stemedb.model.replies import (
     WriteReply,
 )
 from stemedb.model.signing import signature_message
+from stemedb.model.statements import epoch_id, vote_id
 from stemedb.model.statements_wire import (
     AliasIn,
     EpochIn,
@@ -54,6 +62,7 @@ from stemedb.model.statements_wire import (
 from stemedb.model.wire import AssertionIn, PrepareIn, assertion_from_wire, assertion_to_wire
 
 __all__ = [
+    "AdmissionReply",
     "AgentReply",
     "AliasIn",
     "AliasOut",
@@ -61,6 +70,9 @@ __all__ = [
     "AssertionIn",
     "AuditOut",
     "AuditsReply",
+    "BalanceOut",
+    "BreakerOut",
+    "BreakersReply",
     "ChangesReply",
     "ClaimOut",
     "ConceptsReply",
@@ -86,6 +98,7 @@ __all__ = [
     "PrepareReply",
     "ProofPage",
     "QueryReply",
+    "QuotaReply",
     "SignedHead",
     "SkepticReply",
     "SourceIn",
@@ -102,6 +115,7 @@ __all__ = [
     "assertion_to_wire",
     "canonical_bytes",
     "epoch_from_wire",
+    "epoch_id",
     "erase_ids",
     "gold_from_wire",
     "key_from_wire",
@@ -111,4 +125,5 @@ __all__ = [
     "source_from_wire",
     "status_from_wire",
     "vote_from_wire",
+    "vote_id",
 ]

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import threading
 from enum import Enum
-from typing import Final, NamedTuple
-
-from blake3 import blake3
+from typing import Final
 
 from stemedb import limits
-from stemedb.errors import ProofRequired
+from stemedb.errors import ProofRequired, Work
 from stemedb.model.trust import Trust
+from stemedb.model.work import Proof, proof_bits
 
 
 class Standing(Enum):
@@ -37,13 +36,6 @@ _BOUNDS: Final = (
 )
 
 
-class Proof(NamedTuple):
-    """A piece of work: the nonce, and when it was begun (Unix seconds)."""
-
-    nonce: int
-    timestamp: int
-
-
 def standing_of(trust: Trust) -> Standing:
     """Return where an agent's trust puts it; the lower bound of each standing is inclusive."""
     return next(standing for bound, standing in _BOUNDS if trust.millionths >= bound)
@@ -58,12 +50,6 @@ def difficulty_bits(trust: Trust, claims_count: int) -> int:
     return limits.PROOF_BITS_YOUNG if claims_count < limits.PROOF_CLAIMS_YOUNG else 0
 
 
-def proof_bits(agent_id: bytes, proof: Proof) -> int:
-    """Return how many zero bits a proof's hash begins with."""
-    message = proof.nonce.to_bytes(8, "big") + agent_id + proof.timestamp.to_bytes(8, "big")
-    return 256 - int.from_bytes(blake3(message).digest(), "big").bit_length()
-
-
 class ProofBook:
     """Remembers the proofs that were used, for as long as they could be used again."""
 
@@ -75,22 +61,34 @@ class ProofBook:
 
     def spend(self, agent_id: bytes, proof: Proof | None, bits: int, now_s: int) -> None:
         """Use a proof up; raises `ProofRequired` where it is missing, weak, old, early or used."""
+        work = Work(bits, agent_id.hex(), limits.PROOF_AGE_S_MAX)
         if proof is None:
-            raise _required("a proof of work is required", "proof_of_work_required")
+            raise ProofRequired("a proof of work is required", work=work)
         if not now_s - limits.PROOF_AGE_S_MAX <= proof.timestamp <= now_s + limits.PROOF_AHEAD_S_MAX:
-            raise _required("the proof of work is too old, or not yet valid", "proof_expired")
+            raise ProofRequired(
+                "the proof of work is too old, or not yet valid", code="proof_expired", work=work
+            )
         if proof.timestamp < self._started_s:
-            raise _required("the proof of work is older than the service's start", "proof_expired")
+            raise ProofRequired(
+                "the proof of work is older than the service's start", code="proof_expired", work=work
+            )
         if proof_bits(agent_id, proof) < bits:
-            raise _required(f"the proof of work has fewer than {bits} zero bits", "proof_too_weak")
+            raise ProofRequired(
+                f"the proof of work has fewer than {bits} zero bits", code="proof_too_weak", work=work
+            )
         key = proof.nonce.to_bytes(8, "big") + agent_id + proof.timestamp.to_bytes(8, "big")
         with self._lock:
             self._forget(now_s)
             if key in self._used:
-                raise _required("the proof of work was used already", "proof_used")
+                raise ProofRequired("the proof of work was used already", code="proof_used", work=work)
             if len(self._used) >= limits.PROOFS_REMEMBERED_MAX:
-                raise _required("too many proofs of work at once; try again later", "proof_of_work_required")
+                raise ProofRequired("too many proofs of work at once; try again later", work=work)
             self._used[key] = proof.timestamp + limits.PROOF_AGE_S_MAX
+
+    def spend_if_needed(self, agent_id: bytes, proof: Proof | None, bits: int, now_s: int) -> None:
+        """Use a proof up where `bits` are needed; raises `ProofRequired` as `spend` does."""
+        if bits:
+            self.spend(agent_id, proof, bits, now_s)
 
     def _forget(self, now_s: int) -> None:
         """Drop what can't be used again; the oldest stand first, since times only differ by minutes."""
@@ -99,7 +97,3 @@ class ProofBook:
             if self._used[key] >= now_s:
                 break
             del self._used[key]
-
-
-def _required(detail: str, code: str) -> ProofRequired:
-    return ProofRequired(detail, code=code)

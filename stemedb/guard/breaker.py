@@ -28,7 +28,7 @@ class BreakerState(Enum):
 
 @dataclass(slots=True)
 class _Breaker:
-    refusals: deque[float] = field(default_factory=deque)
+    refusals: deque[tuple[float, bytes]] = field(default_factory=deque)
     opened_at: float | None = None
     trying: bool = False
 
@@ -60,24 +60,44 @@ class Breakers:
         )
 
     def note_success(self, agent_id: bytes) -> None:
-        """A claim was accepted: close the breaker."""
+        """A claim was accepted: close the breaker if it was open; refusals lately still count."""
         with self._lock:
-            self._breakers.pop(agent_id, None)
+            breaker = self._breakers.get(agent_id)
+            if breaker is not None and breaker.opened_at is not None:
+                del self._breakers[agent_id]
 
-    def note_refusal(self, agent_id: bytes) -> None:
-        """A claim was refused: open the breaker if that was one too many."""
+    def release(self, agent_id: bytes) -> None:
+        """What was let through came to nothing: the next claim may be the one try."""
+        with self._lock:
+            if breaker := self._breakers.get(agent_id):
+                breaker.trying = False
+
+    def note_refusal(self, agent_id: bytes, claim_id: bytes) -> bool:
+        """A claim was refused: open the breaker if that was one too many; return whether that opened it.
+
+        The same claim counts once: anybody may send again what an agent once signed.
+        """
         with self._lock:
             now = self._clock()
             breaker = self._breakers.setdefault(agent_id, _Breaker())
             self._breakers.move_to_end(agent_id)
-            breaker.refusals.append(now)
-            while breaker.refusals[0] <= now - limits.BREAKER_WINDOW_S:
+            while breaker.refusals and breaker.refusals[0][0] <= now - limits.BREAKER_WINDOW_S:
                 breaker.refusals.popleft()
+            if all(known != claim_id for _, known in breaker.refusals):
+                breaker.refusals.append((now, claim_id))
+            opens = False
             if breaker.trying or len(breaker.refusals) >= limits.BREAKER_REFUSALS_MAX:
                 breaker.opened_at, breaker.trying = now, False
                 breaker.refusals.clear()
+                opens = True
             if len(self._breakers) > limits.BREAKERS_MAX:
                 self._breakers.popitem(last=False)
+            return opens
+
+    @property
+    def any_known(self) -> bool:
+        """Whether any agent has a refusal."""
+        return bool(self._breakers)
 
     def open(self, agent_id: bytes) -> None:
         """Open a breaker by hand."""
@@ -87,7 +107,14 @@ class Breakers:
 
     def reset(self, agent_id: bytes) -> None:
         """Close a breaker by hand."""
-        self.note_success(agent_id)
+        with self._lock:
+            self._breakers.pop(agent_id, None)
+
+    def state(self, agent_id: bytes) -> BreakerState:
+        """Return what an agent's breaker does now."""
+        with self._lock:
+            breaker = self._breakers.get(agent_id)
+            return BreakerState.CLOSED if breaker is None else self._state(breaker)
 
     def states(self) -> list[tuple[bytes, BreakerState]]:
         """Return the breakers that are not at rest, by agent."""

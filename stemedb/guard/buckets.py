@@ -44,6 +44,7 @@ class Buckets:
         self._names_max = names_max
         self._clock = clock
         self._lock = threading.Lock()
+        self.changes = 0
         self._levels: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     def look(self, name: bytes, rate: Rate) -> Balance:
@@ -95,6 +96,7 @@ class Buckets:
         return min(rate.capacity, level + (now - at) * rate.refill_per_s)
 
     def _put(self, name: bytes, level: float, now: float) -> None:
+        self.changes += 1
         self._levels[name] = (level, now)
         self._levels.move_to_end(name)
         if len(self._levels) > self._names_max:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from stemedb import limits
 from stemedb.errors import Forbidden, Unauthorized
 from stemedb.guard.addresses import Network, Origin, is_within, origin_of
+from stemedb.guard.admission import ProofBook
+from stemedb.guard.breaker import Breakers
 from stemedb.guard.buckets import Balance, Buckets
 from stemedb.guard.callers import ANYONE, Caller, KeyDoor
+from stemedb.guard.meter import Meter, MeterKeeper
 from stemedb.guard.rules import Pace, Rule
+from stemedb.guard.toll import TollHouse
 
 if TYPE_CHECKING:
     from stemedb.store import View
 
 
 class GuardSettings(NamedTuple):
-    """What is switched on. `exposed`: whoever reaches this host may do everything."""
+    """What is switched on. `exposed`: whoever reaches this host may do everything.
+
+    `meter_quota`: tokens of an agent for an hour, 0 for no meter.
+    """
 
     auth_enabled: bool = False
     exposed: bool = False
     allowed_origins: frozenset[str] = frozenset()
     trusted_proxies: tuple[Network, ...] = ()
     internal_networks: tuple[Network, ...] = ()
+    meter_quota: int = 0
+    admission_enabled: bool = False
 
 
 class Guards:
@@ -33,6 +44,20 @@ class Guards:
         """Start with every bucket full."""
         self.settings = settings
         self._paces = Buckets(limits.RATE_NAMES_MAX)
+        self.meter = Meter(settings.meter_quota) if settings.meter_quota else None
+        proofs = ProofBook(int(time.time())) if settings.admission_enabled else None
+        self._keeper: MeterKeeper | None = None
+        self.house = TollHouse(self.meter, proofs, Breakers())
+
+    def keep_in(self, folder: Path, on_failure: Callable[[OSError], None]) -> None:
+        """Take up the balances that lie in `folder`, and save them there from now on."""
+        if self.meter:
+            self._keeper = MeterKeeper(self.meter, folder, on_failure)
+
+    def close(self) -> None:
+        """Save what is to be kept; a second call does nothing more."""
+        if self._keeper:
+            self._keeper.close()
 
     def origin(self, peer: str, forwarded_for: str | None, *, other_marks: bool) -> Origin:
         """Return where a request comes from (see `origin_of`)."""
@@ -93,6 +118,10 @@ class Guards:
             )
 
 
+def client_name(caller: Caller, origin: Origin) -> bytes:
+    """Return the name under which a client is limited: its key, else its address."""
+    return b"k" + caller.key_id if caller.key_id else b"a" + origin.name
+
+
 def _pace_name(pace: Pace, caller: Caller, origin: Origin) -> bytes:
-    who = b"k" + caller.key_id if caller.key_id else b"a" + origin.name
-    return pace.name.encode() + b":" + who
+    return pace.name.encode() + b":" + client_name(caller, origin)

@@ -22,17 +22,25 @@ class Pace(Enum):
 
 
 class Rule(NamedTuple):
-    """The least role (None: no key at all), the pace, and whether forwarded requests must be internal."""
+    """The least role (None: no key at all), the pace, what it costs the caller at least (tokens).
+
+    `internal`: forwarded requests must come from inside.
+    """
 
     role: Role | None
     pace: Pace
+    cost: int = 0
     internal: bool = False
 
 
 PUBLIC: Final = Rule(None, Pace.PROBE)
-READ: Final = Rule(Role.READER, Pace.READ)
+LOOK: Final = Rule(Role.READER, Pace.READ)
+READ: Final = Rule(Role.READER, Pace.READ, limits.METER_COST_QUESTION)
+RESOLVE: Final = Rule(Role.READER, Pace.READ, limits.METER_COST_QUESTION + limits.METER_COST_LENS)
 METRICS: Final = Rule(Role.READER, Pace.READ, internal=True)
-WRITE: Final = Rule(Role.WRITER, Pace.WRITE)
-BULK: Final = Rule(Role.WRITER, Pace.BULK)
-SETTLE: Final = Rule(Role.ADMIN, Pace.WRITE)
+WRITE: Final = Rule(Role.WRITER, Pace.WRITE, limits.METER_COST_CLAIM)
+PREPARE: Final = Rule(Role.WRITER, Pace.WRITE, limits.METER_COST_VOTE)
+VOTE: Final = Rule(Role.WRITER, Pace.WRITE, limits.METER_COST_VOTE)
+BULK: Final = Rule(Role.WRITER, Pace.BULK)  # its lines are charged one by one
+SETTLE: Final = Rule(Role.ADMIN, Pace.WRITE, limits.METER_COST_CLAIM)
 ADMIN: Final = Rule(Role.ADMIN, Pace.ADMIN, internal=True)

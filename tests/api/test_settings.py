@@ -48,7 +48,7 @@ def test_example_values_are_the_defaults() -> None:
     [
         ("STEMEDB_BIND_ADDRESS", "STEMEDB_BIND_ADDR"),
         ("STEMEDB_WALDIR", "STEMEDB_WAL_DIR"),
-        ("STEMEDB_METER", "STEMEDB_METER_ENABLED"),
+        ("STEMEDB_METER_ENABLE", "STEMEDB_METER_ENABLED"),
         ("STEMEDB_X", "STEMEDB_"),
     ],
 )
@@ -78,7 +78,7 @@ def test_unknown_names_are_refused_with_the_nearest(name: str, nearest: str) -> 
         ("STEMEDB_ALLOWED_ORIGINS", "https://a.example/path"),
         ("STEMEDB_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("STEMEDB_INTERNAL_NETWORKS", "everywhere"),
-        ("STEMEDB_ADMISSION_ENABLED", "1"),
+        ("STEMEDB_METER_QUOTA", "9"),
         ("STEMEDB_CONTENT_DEFENSE_ENABLED", "on"),
         ("RUST_LOG", "stemedb=loud"),
     ],

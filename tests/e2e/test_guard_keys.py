@@ -30,7 +30,8 @@ MATRIX = {
         "GET /v1/source/{hash}/impact", "GET /v1/epoch", "GET /v1/epoch/{id}", "GET /v1/alias",
         "GET /v1/alias/{id}", "GET /v1/gold-standard", "GET /v1/gold-standard/{id}", "GET /v1/agent/{id}",
         "GET /v1/concepts", "GET /v1/escalations", "GET /v1/log/head", "GET /v1/log/proof",
-        "GET /v1/audit/queries", "GET /v1/audit/query/{id}",
+        "GET /v1/audit/queries", "GET /v1/audit/query/{id}", "GET /v1/meter/quota",
+        "GET /v1/admission/status",
     ],
     "writer": [
         "POST /v1/assert", "POST /v1/assert/prepare", "POST /v1/assert/bulk", "POST /v1/supersede",
@@ -38,7 +39,8 @@ MATRIX = {
     ],
     "admin": [
         "POST /v1/gold-standard", "POST /v1/admin/erase", "POST /v1/admin/keys", "GET /v1/admin/keys",
-        "DELETE /v1/admin/keys/{key_id}",
+        "DELETE /v1/admin/keys/{key_id}", "GET /v1/admin/circuit_breakers",
+        "POST /v1/admin/circuit_breakers/{id}/open", "POST /v1/admin/circuit_breakers/{id}/reset",
     ],
 }  # fmt: skip
 NEEDED = {path: role for role, paths in MATRIX.items() for path in paths}

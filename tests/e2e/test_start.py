@@ -49,7 +49,7 @@ def test_five_lines_of_the_pilot_start_it(server: ServerFactory) -> None:
     service.env = dict(each.split("=", 1) for each in text.splitlines())
     service.start()
     assert service.get("/v1/health").json()["status"] == "healthy"
-    assert "metering is not enforced by this version" in service.log
+    assert service.get("/v1/meter/quota").json()["caller"]["limit"] == 100_000
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from itertools import count
 import pytest
 
 from stemedb.errors import ProofRequired
-from stemedb.guard.admission import Proof, ProofBook, Standing, difficulty_bits, proof_bits, standing_of
+from stemedb.guard.admission import ProofBook, Standing, difficulty_bits, standing_of
 from stemedb.model.trust import Trust
+from stemedb.model.work import Proof, proof_bits
 
 AGENT = b"a" * 32
 NOW_S = 1_760_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from stemedb.errors import QuotaExceeded
@@ -16,7 +18,7 @@ def opened() -> tuple[Breakers, Clock]:
     breakers = Breakers(clock)
     for _ in range(5):
         breakers.require_closed(AGENT)
-        breakers.note_refusal(AGENT)
+        breakers.note_refusal(AGENT, os.urandom(32))
     return breakers, clock
 
 
@@ -33,7 +35,7 @@ def test_refusals_far_apart_do_not() -> None:
     clock = Clock()
     breakers = Breakers(clock)
     for _ in range(20):
-        breakers.note_refusal(AGENT)
+        breakers.note_refusal(AGENT, os.urandom(32))
         clock.now_s += 15
     breakers.require_closed(AGENT)
 
@@ -54,7 +56,7 @@ def test_a_try_that_fails_opens_it_again() -> None:
     breakers, clock = opened()
     clock.now_s = 31
     breakers.require_closed(AGENT)
-    breakers.note_refusal(AGENT)
+    breakers.note_refusal(AGENT, os.urandom(32))
     with pytest.raises(QuotaExceeded) as refused:
         breakers.require_closed(AGENT)
     assert refused.value.retry_after_s == 30
@@ -73,5 +75,5 @@ def test_the_number_of_agents_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("stemedb.limits.BREAKERS_MAX", 3)
     breakers = Breakers(Clock())
     for index in range(10):
-        breakers.note_refusal(bytes([index]) * 32)
+        breakers.note_refusal(bytes([index]) * 32, bytes(32))
     assert len(breakers.states()) == 3

@@ -1,0 +1,99 @@
+"""Writing what was said, with what that costs: taken before, settled when it is known what became of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from stemedb import limits
+from stemedb.engine import EXISTS, Change, Checked, Outcome
+from stemedb.errors import Invalid, StemedbError
+from stemedb.guard import Caller, Proof, Statement, Toll, client_name
+from stemedb.guard.toll import is_refused
+
+if TYPE_CHECKING:
+    from stemedb.api.call import Call
+    from stemedb.api.service import Service
+
+_U64_DIGITS_MAX: Final = 20
+_U64_MAX: Final = 2**64 - 1
+_ID_BYTES: Final = 32
+
+
+class Signed(NamedTuple):
+    """The id of a statement, and the agent whose verified signature it has."""
+
+    id: bytes
+    agent_id: bytes
+
+
+def write_claim(service: Service, call: Call, checked: Checked) -> Outcome:
+    """Write a verified claim; raises what engine and guards raise."""
+    signers = [each.agent_id for each in checked.signatures]
+    statement = Statement(checked.id, signers, call.environ.get("stemedb.cost", limits.METER_COST_CLAIM))
+    return _write_paid(service, call, checked, statement)
+
+
+def write_signed(service: Service, call: Call, change: Change, signed: Signed) -> Outcome:
+    """Write another verified statement; raises what engine and guards raise."""
+    cost = call.environ.get("stemedb.cost", limits.METER_COST_VOTE)
+    statement = Statement(signed.id, [signed.agent_id], cost, is_claim=False)
+    return _write_paid(service, call, change, statement)
+
+
+def write(service: Service, call: Call, change: Change) -> Outcome:
+    """Write what nobody signed: it is the caller's alone."""
+    cost = call.environ.get("stemedb.cost", limits.METER_COST_CLAIM)
+    return _write_paid(service, call, change, Statement(b"", (), cost, is_claim=False))
+
+
+def _write_paid(service: Service, call: Call, change: Change, statement: Statement) -> Outcome:
+    house = service.guards.house
+    if statement.signers:
+        call.environ["stemedb.agent"] = statement.signers[0]
+    name = client_name(call.caller, call.environ["stemedb.origin"])
+    toll = house.take(statement, name, given_proof(call), service.engine.view)
+    try:
+        outcome = service.engine.submit_one(change, call.caller.key_id)
+    except StemedbError as error:
+        fail(service, toll, error)
+        raise
+    except BaseException:
+        house.fail(toll, None, service.engine.view)
+        raise
+    house.settle(toll, new=outcome.status != EXISTS)
+    return outcome
+
+
+def fail(service: Service, toll: Toll, error: StemedbError) -> None:
+    """Settle what was refused; an agent that this shuts out is named in the log."""
+    _note_opened(service, service.guards.house.fail(toll, error, service.engine.view))
+
+
+def blame(service: Service, caller: Caller, error: StemedbError) -> None:
+    """Count a claim that could not be verified against the one agent that the caller's key is bound to."""
+    if len(caller.agent_ids) != 1 or not is_refused(error):
+        return
+    (agent_id,) = caller.agent_ids
+    if service.guards.house.breakers.note_refusal(agent_id, os.urandom(_ID_BYTES)):
+        _note_opened(service, [agent_id])
+
+
+def _note_opened(service: Service, agents: list[bytes]) -> None:
+    for agent_id in agents:
+        service.log.warning("breaker opened", agent=agent_id.hex(), seconds=limits.BREAKER_PAUSE_S)
+
+
+def given_proof(call: Call) -> Proof | None:
+    """Return the work that came with a request; raises `Invalid` where that is none."""
+    nonce, timestamp = call.header("X-PoW-Nonce"), call.header("X-PoW-Timestamp")
+    if nonce is None and timestamp is None:
+        return None
+    numbers = [
+        int(text)
+        for text in (nonce, timestamp)
+        if text and text.isascii() and text.isdigit() and len(text) <= _U64_DIGITS_MAX
+    ]
+    if len(numbers) != len(Proof._fields) or max(numbers) > _U64_MAX:
+        raise Invalid("X-PoW-Nonce and X-PoW-Timestamp must be whole numbers, together", code="bad_proof")
+    return Proof(*numbers)
