@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.running import wait_until
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -212,3 +214,16 @@ def test_feed_and_since_show_what_is_new(people: Cli) -> None:
 )
 def test_what_does_not_go_together_is_wrong_usage(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
     assert says in cli.error(*arguments, code=2)
+
+
+def test_audit_shows_what_an_answer_rested_on_and_gives_it_again(people: Cli) -> None:
+    source = people.json("source", "add", "A paper", "--hash", "77" * 32, *DAY)["hash"]
+    claim = people.json("assert", "stating/audit", "is", "x", "--as", "alice", "--source-hash", source, *DAY)
+    people("query", "stating/audit", "is", "--lens", "recency")
+    wait_until(lambda: len(people.json("impact", source)["answers"]) == 1, "audited")
+    (audited,) = people.json("impact", source)["answers"]
+    assert audited in people.run("impact", source).stderr
+    assert audited in {each["id"] for each in people.json("audits")["queries"]}
+    again = people.run("audit", audited, "--replay")
+    assert (again.stdout.splitlines()[-1], again.returncode) == (f"{claim['hash']}\t1.0000", 0)
+    assert "the same" in again.stderr

@@ -144,14 +144,16 @@ def status(*, session: Session, source_hash: str, status: str, at: str | None, a
 @paged
 @connected
 def impact(*, session: Session, source_hash: str, paging: Paging, as_json: bool) -> None:
-    """Show what hangs on a source: every claim that rests on it."""
+    """Show what hangs on a source: every claim that rests on it, and the answers that rested on those."""
     shown: list[SourceOut] = []
+    answers: list[str] = []
 
     with session.client() as client:
 
         def ask(limit: int | None, cursor: str | None) -> ImpactReply:
             page = client.impact(source_hash, limit=limit, cursor=cursor)
             shown[:] = [page.source]
+            answers.extend(page.answers)
             return page
 
         print_list(
@@ -164,6 +166,9 @@ def impact(*, session: Session, source_hash: str, paging: Paging, as_json: bool)
         )
     if not as_json:
         note(f"{shown[0].title}: {shown[0].status}")
+        note(f"answers given that rested on these claims: {len(set(answers))} (stemedb audit ID)")
+        for answer in dict.fromkeys(answers):
+            note(f"  {answer}")
 
 
 def _row(each: SourceOut) -> tuple[str, ...]:
