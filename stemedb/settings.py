@@ -292,6 +292,10 @@ def _refuse_together(found: Settings) -> None:
             f"{here} can be reached by others and STEMEDB_REQUIRE_AUTH_ON_PUBLIC_BIND=true; "
             "set STEMEDB_AUTH_ENABLED=true or bind 127.0.0.1"
         )
+    wal_dir, db_dir = found.wal_dir.resolve(), found.db_dir.resolve()
+    if wal_dir == db_dir or db_dir in wal_dir.parents:
+        # Whoever removes the view to have it rebuilt would remove the log with it.
+        raise BadSettings("STEMEDB_WAL_DIR is STEMEDB_DB_DIR or lies in it; give the log a folder of its own")
     if found.root_api_key and found.root_api_key_file:
         raise BadSettings("set STEMEDB_ROOT_API_KEY or STEMEDB_ROOT_API_KEY_FILE, not both")
 

@@ -110,6 +110,8 @@ def test_values_are_read() -> None:
         ({"UNSAFE_SKIP_SIGNATURES": "true", "BIND_ADDR": "host.example:1"}, "bind 127.0.0.1"),
         ({"REQUIRE_AUTH_ON_PUBLIC_BIND": "true", "BIND_ADDR": "[::]:1"}, "STEMEDB_AUTH_ENABLED=true"),
         ({"ROOT_API_KEY": "steme_live_" + "A" * 43, "ROOT_API_KEY_FILE": "f"}, "not both"),
+        ({"WAL_DIR": "/data", "DB_DIR": "/data"}, "folder of its own"),
+        ({"WAL_DIR": "./data/db/wal", "DB_DIR": "data/db/"}, "folder of its own"),
     ],
 )
 def test_unsafe_combinations_are_refused_with_the_way_out(env: dict[str, str], way_out: str) -> None:
