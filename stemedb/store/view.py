@@ -266,12 +266,6 @@ class View:
                     hasher.update(value)
         return hasher.hexdigest()
 
-    def map_use(self) -> tuple[int, int]:
-        """Return the bytes used of the map, and its size in bytes."""
-        env = self._env.lmdb
-        info, page_bytes = env.info(), env.stat()["psize"]
-        return (info["last_pgno"] + 1) * page_bytes, info["map_size"]
-
     def flush(self) -> None:
         """Put everything on stable storage, the last transaction too."""
         self._env.lmdb.sync(True)  # noqa: FBT003 - force
