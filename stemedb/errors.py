@@ -181,17 +181,13 @@ class Work(NamedTuple):
 
 
 class ProofRequired(StemedbError):
-    """Proof of work is required (428)."""
+    """Proof of work is required (428); `work` says how much, where that is known."""
 
     code = "proof_of_work_required"
     status = 428
     title = "Proof of work required"
     default_hint = "Solve the puzzle in the body and send X-PoW-Nonce and X-PoW-Timestamp."
-
-    def __init__(self, detail: str, *, code: str | None = None, work: Work | None = None) -> None:
-        """Keep the work beside the detail."""
-        super().__init__(detail, code=code)
-        self.work = work
+    work: Work | None = None
 
 
 class QuotaExceeded(StemedbError):

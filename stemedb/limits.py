@@ -95,6 +95,7 @@ CLIENT_FEED_WAIT_S: Final = 20.0  # how long one request of a follower waits for
 CLIENT_REPLY_BYTES_MAX: Final = 512 * MIB  # a page of claims that all hold the longest text
 CLIENT_BATCH_LINES_MAX: Final = 2000  # lines of one bulk request, and so what an import holds in memory
 CLIENT_BATCH_BYTES_MAX: Final = 4 * MIB
+CLIENT_WORK_BITS_MAX: Final = 24  # more than that, some 17 million hashes, no honest server asks for
 IMPORT_PATIENCE_S: Final = 60.0  # an import outlives a restart of the server
 IMPORT_LINE_BYTES_MAX: Final = 2 * MIB  # one row of an imported file
 IMPORT_REFUSED_LISTED_MAX: Final = 100  # refused lines named in the summary; all are counted

@@ -12,6 +12,7 @@ from stemedb import limits
 from stemedb.cli import profile as profiles
 from stemedb.cli.keyring import KeyRing
 from stemedb.cli.profile import Profile
+from stemedb.cli.working import show_work
 from stemedb.client import Client
 from stemedb.errors import BadSettings
 
@@ -39,6 +40,7 @@ class Session(NamedTuple):
             timeout_s=self.profile.timeout_s,
             patience_s=patience_s,
             verify=self.verify,
+            on_work=show_work,
         )
 
     def keyring(self) -> KeyRing:

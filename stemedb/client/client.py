@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, final
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +20,7 @@ from stemedb.client.transport import Request
 from stemedb.errors import Unavailable
 from stemedb.model.erasure import EraseIn, EraseReply
 from stemedb.model.history import ProofPage, SignedHead
+from stemedb.model.keys_wire import KeyIn, KeyMade, KeyOut, KeysReply
 from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, WriteReply
 
 if TYPE_CHECKING:
@@ -108,6 +110,26 @@ class Client(Statements, Reading, Lists):
         of the ids is not known; nothing is erased then.
         """
         return self._write("/v1/admin/erase", EraseIn(list(hashes), reason, now), EraseReply)
+
+    # -- keys --
+
+    def create_key(self, wanted: KeyIn) -> KeyMade:
+        """Make an API key; its secret is in this reply and nowhere else."""
+        return self._write("/v1/admin/keys", wanted, KeyMade)
+
+    def keys(self) -> Iterator[KeyOut]:
+        """Yield every API key, revoked ones too, without their secrets."""
+        params: tuple[tuple[str, str], ...] = ()
+        while True:
+            page = self._read(Request("GET", "/v1/admin/keys", params), KeysReply)
+            yield from page.keys
+            if page.next_cursor is None:
+                return
+            params = (("cursor", page.next_cursor),)
+
+    def revoke_key(self, key_id: str) -> None:
+        """End an API key, at once; raises `NotFound`, or `Conflict` for the last admin key."""
+        self._keep_position(self._checked(Request("DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")))
 
     # -- the log and the server --
 

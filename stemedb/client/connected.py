@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -10,7 +12,8 @@ from stemedb import limits
 from stemedb.client.problems import error_of
 from stemedb.client.transport import Reply, Request, Transport
 from stemedb.client.verify import verify_claim
-from stemedb.errors import Invalid, StemedbError, Unprocessable
+from stemedb.errors import Invalid, ProofRequired, StemedbError, Unprocessable, Work
+from stemedb.model.work import solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from stemedb.model.replies import ClaimOut
 
 T = TypeVar("T")
+OnWork = Callable[[int, int], None]
 Params = tuple[tuple[str, str], ...]
 
 _REDIRECT = 300
@@ -35,12 +39,17 @@ class Connected:
         timeout_s: float = limits.CLIENT_TIMEOUT_S,
         patience_s: float = limits.CLIENT_PATIENCE_S,
         verify: bool = True,
+        on_work: OnWork = lambda _tried, _expected: None,
     ) -> None:
-        """Prepare a connection to `url`; nothing is sent yet. Raises `Invalid` for what is no address."""
+        """Prepare a connection to `url`; nothing is sent yet. Raises `Invalid` for what is no address.
+
+        `on_work` hears of work that the server asks for: nonces tried, and how many that takes on average.
+        """
         self._transport = Transport(url, api_key=api_key, timeout_s=timeout_s, patience_s=patience_s)
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._verify = verify
+        self._on_work = on_work
         self._position = 0
 
     @property
@@ -72,9 +81,25 @@ class Connected:
     def _write(self, path: str, body: object, kind: type[T], *, method: str = "POST") -> T:
         """Send a statement and keep its position. Sending it twice is harmless: it has an id of its own."""
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        reply = self._checked(Request(method, path, body=content))
+        request = Request(method, path, body=content)
+        try:
+            reply = self._checked(request)
+        except ProofRequired as error:
+            if error.work is None or error.work.difficulty_bits > limits.CLIENT_WORK_BITS_MAX:
+                raise
+            reply = self._checked(request._replace(headers=self._worked(error.work)))
         self._keep_position(reply)
         return decoded(reply, kind)
+
+    def _worked(self, work: Work) -> Params:
+        """Do the work that the server asks for; return the headers that show it."""
+        expected = 1 << work.difficulty_bits
+        agent_id = bytes.fromhex(require_id(work.agent_id, "agent id"))
+        proof = solve(
+            agent_id, work.difficulty_bits, int(time.time()), lambda tried: self._on_work(tried, expected)
+        )
+        self._on_work(expected, expected)
+        return (("X-PoW-Nonce", str(proof.nonce)), ("X-PoW-Timestamp", str(proof.timestamp)))
 
     def _keep_position(self, reply: Reply) -> None:
         seq = reply.headers.get("Stemedb-Seq", "")

@@ -8,7 +8,7 @@ import msgspec
 
 from stemedb import errors
 from stemedb.client.transport import retry_after_s
-from stemedb.errors import Fault, Invalid, StemedbError
+from stemedb.errors import Fault, Invalid, ProofRequired, StemedbError, Work
 
 if TYPE_CHECKING:
     from stemedb.client.transport import Reply
@@ -56,6 +56,9 @@ class Problem(msgspec.Struct, frozen=True):
     code: str = ""
     hint: str = ""
     errors: tuple[FaultIn, ...] = ()
+    difficulty_bits: int | None = None
+    agent_id: str | None = None
+    max_age_s: int | None = None
 
     def as_error(self, after_s: int | None = None) -> StemedbError:
         """Return the error of the tree that this problem is."""
@@ -63,13 +66,22 @@ class Problem(msgspec.Struct, frozen=True):
         hint = self.hint or None
         if kind is StemedbError and self.instance:
             hint = f"Report it with the request id {self.instance}."
-        return kind(
+        error = kind(
             self.detail or self.title or f"the server answered {self.status}",
             code=self.code or None,
             hint=hint,
             faults=tuple(Fault(each.pointer, each.detail) for each in self.errors),
             retry_after_s=after_s,
         )
+        if isinstance(error, ProofRequired):
+            error.work = self._work()
+        return error
+
+    def _work(self) -> Work | None:
+        """Return the work that a 428 asks for, where it says that."""
+        if self.difficulty_bits is None or self.agent_id is None:
+            return None
+        return Work(self.difficulty_bits, self.agent_id, self.max_age_s or 0)
 
 
 def error_of(reply: Reply) -> StemedbError:

@@ -63,26 +63,24 @@ class ProofBook:
         """Use a proof up; raises `ProofRequired` where it is missing, weak, old, early or used."""
         work = Work(bits, agent_id.hex(), limits.PROOF_AGE_S_MAX)
         if proof is None:
-            raise ProofRequired("a proof of work is required", work=work)
+            raise _required("a proof of work is required", work=work)
         if not now_s - limits.PROOF_AGE_S_MAX <= proof.timestamp <= now_s + limits.PROOF_AHEAD_S_MAX:
-            raise ProofRequired(
-                "the proof of work is too old, or not yet valid", code="proof_expired", work=work
-            )
+            raise _required("the proof of work is too old, or not yet valid", code="proof_expired", work=work)
         if proof.timestamp < self._started_s:
-            raise ProofRequired(
+            raise _required(
                 "the proof of work is older than the service's start", code="proof_expired", work=work
             )
         if proof_bits(agent_id, proof) < bits:
-            raise ProofRequired(
+            raise _required(
                 f"the proof of work has fewer than {bits} zero bits", code="proof_too_weak", work=work
             )
         key = proof.nonce.to_bytes(8, "big") + agent_id + proof.timestamp.to_bytes(8, "big")
         with self._lock:
             self._forget(now_s)
             if key in self._used:
-                raise ProofRequired("the proof of work was used already", code="proof_used", work=work)
+                raise _required("the proof of work was used already", code="proof_used", work=work)
             if len(self._used) >= limits.PROOFS_REMEMBERED_MAX:
-                raise ProofRequired("too many proofs of work at once; try again later", work=work)
+                raise _required("too many proofs of work at once; try again later", work=work)
             self._used[key] = proof.timestamp + limits.PROOF_AGE_S_MAX
 
     def spend_if_needed(self, agent_id: bytes, proof: Proof | None, bits: int, now_s: int) -> None:
@@ -97,3 +95,9 @@ class ProofBook:
             if self._used[key] >= now_s:
                 break
             del self._used[key]
+
+
+def _required(detail: str, *, work: Work, code: str | None = None) -> ProofRequired:
+    error = ProofRequired(detail, code=code)
+    error.work = work
+    return error

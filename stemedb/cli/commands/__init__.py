@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "audit": "auditing:audit",
     "import": "importing:import_",
     "erase": "erasing:erase",
+    "keys": "keys:keys",
     "status": "status:status",
     "config": "config:config",
     "sample": "sample:sample",

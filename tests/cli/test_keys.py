@@ -1,0 +1,57 @@
+"""`stemedb keys`, and the work that a server asks for, against running servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stemedb.client import Client
+from stemedb.errors import Unauthorized
+from tests.cli.running import Cli
+from tests.e2e.guarded import Guarded
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    running = Guarded(tmp_path / "guarded", ADMISSION_ENABLED="true")
+    yield running
+    running.service.close()
+
+
+@pytest.fixture
+def admin(tmp_path: Path, guarded: Guarded) -> Cli:
+    cli = Cli(tmp_path / "home", guarded.service.url)
+    cli.env["STEMEDB_API_KEY"] = guarded.root
+    return cli
+
+
+def test_a_key_is_made_used_and_revoked(admin: Cli, guarded: Guarded) -> None:
+    made = admin.run("keys", "create", "reader", "a reader", "--expires", "2100-01-01T00:00:00Z")
+    secret = made.stdout.strip()
+    with Client(guarded.service.url, secret) as client:
+        assert client.log_head().seq > 0
+        key_id = made.stderr.split()[1].rstrip(";")
+        listed = admin("keys", "list")
+        assert key_id in listed
+        assert secret not in listed
+        assert admin("keys", "revoke", key_id) == f"revoked {key_id}\n"
+        with pytest.raises(Unauthorized):
+            client.log_head()
+    states = {key["id"]: key["live"] for key in admin.json("keys", "list")["keys"]}
+    assert states[key_id] is False
+    assert len(states) == 2
+
+
+def test_refusals_are_one_line(admin: Cli) -> None:
+    (root,) = admin.json("keys", "list")["keys"]
+    assert "last admin key" in admin.error("keys", "revoke", root["id"], code=1)
+    assert "lower-case hex" in admin.error("keys", "revoke", "../x", code=1)
+    assert "/best_tier" not in admin("keys", "create", "writer", "w", "--best-tier", "Expert")
+    assert "API key" in admin.error("keys", "list", code=1, env={"STEMEDB_API_KEY": "steme_live_x"})
+
+
+def test_work_is_done_when_it_is_asked_for(admin: Cli) -> None:
+    admin("keygen", "alice")
+    assert admin.json("assert", "work/subject", "is", "done", "--as", "alice")["status"] == "created"
