@@ -9,6 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from stemedb import limits
+from stemedb.api.call import Call
 from stemedb.api.permissions import rule_of
 from stemedb.errors import Forbidden, QuotaExceeded
 from stemedb.guard import ANYONE, Balance, Caller, Guards, Origin, Pace, Rule, client_name
@@ -83,7 +84,7 @@ class Gate:
             return
         length = environ.get("CONTENT_LENGTH") or "0"
         cost = rule.cost + int(length) // limits.KIB
-        if "lens=" in environ.get("QUERY_STRING", ""):
+        if environ.get("QUERY_STRING") and "lens" in Call(environ, {}).parameters():
             cost += limits.METER_COST_LENS
         caller = caller_of(environ)
         environ["stemedb.cost"] = cost

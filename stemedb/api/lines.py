@@ -51,5 +51,7 @@ class Lines:
         """Settle a line when it is known what became of it."""
         if isinstance(result, StemedbError):
             fail(self.service, paid.toll, result)
+            if self.service.guards.meter and result.status >= StemedbError.status:
+                self.service.guards.meter.refund_caller(self._name, paid.toll.statement.cost)
         else:
             self.service.guards.house.settle(paid.toll, new=result.status != EXISTS)

@@ -45,8 +45,9 @@ def test_costs_are_as_specified(metered: ServiceProcess) -> None:
     metered.get("/v1/query?subject=meter/one")
     assert quota(metered, SIGNER) == (90, 984)
     metered.get("/v1/query?subject=meter/one&predicate=nausea_rate&lens=Recency")
+    metered.get("/v1/query?subject=meter/one&predicate=nausea_rate&%6cens[]=Recency")
     metered.get("/v1/skeptic?subject=meter/one&predicate=nausea_rate")
-    assert quota(metered, SIGNER) == (90, 972)
+    assert quota(metered, SIGNER) == (90, 966)
     long = claim(subject="meter/two", object={"type": "Text", "value": "x" * 3000})
     assert left(metered.post("/v1/assert", long)) == 90 - 10 - len(json.dumps(long)) // 1024
 
