@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 import time
 from collections import deque
@@ -29,6 +30,7 @@ _QUERY_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 _OPERATION_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _QUANTILES: Final = (0.5, 0.95, 0.99)
+_SECRET: Final = re.compile(r"steme_live_[A-Za-z0-9_-]+")  # an API key, or a part of one
 _LOG_BLOCK_LINES: Final = 256  # written together
 
 
@@ -218,7 +220,9 @@ def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typin
 
     def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
         # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
-        return json.dumps(event, default=repr, separators=(",", ":")).encode()
+        line = json.dumps(event, default=repr, separators=(",", ":"))
+        # Whatever it came in by: a path, a request's id, an error's text.
+        return (_SECRET.sub("steme_live_(hidden)", line) if "steme_live_" in line else line).encode()
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Lines(write),
