@@ -19,6 +19,7 @@ from stemedb.client.statements import Statements
 from stemedb.client.transport import Request
 from stemedb.errors import Unavailable
 from stemedb.model.erasure import EraseIn, EraseReply
+from stemedb.model.guard_replies import BreakerOut, BreakersReply
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeyOut, KeysReply
 from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, WriteReply
@@ -130,6 +131,21 @@ class Client(Statements, Reading, Lists):
     def revoke_key(self, key_id: str) -> None:
         """End an API key, at once; raises `NotFound`, or `Conflict` for the last admin key."""
         self._keep_position(self._checked(Request("DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")))
+
+    def breakers(self) -> Iterator[BreakerOut]:
+        """Yield the breakers that are not at rest."""
+        params: tuple[tuple[str, str], ...] = ()
+        while True:
+            page = self._read(Request("GET", "/v1/admin/circuit_breakers", params), BreakersReply)
+            yield from page.circuit_breakers
+            if page.next_cursor is None:
+                return
+            params = (("cursor", page.next_cursor),)
+
+    def switch_breaker(self, agent_id: str, action: str) -> BreakerOut:
+        """Shut an agent out for a while (`open`) or let it in again (`reset`)."""
+        path = f"/v1/admin/circuit_breakers/{require_id(agent_id, 'agent id')}/{action}"
+        return self._write(path, b"", BreakerOut)
 
     # -- the log and the server --
 

@@ -52,6 +52,17 @@ def test_refusals_are_one_line(admin: Cli) -> None:
     assert "API key" in admin.error("keys", "list", code=1, env={"STEMEDB_API_KEY": "steme_live_x"})
 
 
+def test_breakers_are_listed_opened_and_reset(admin: Cli) -> None:
+    agent_id = admin.json("keygen", "carol")["agent_id"]
+    assert admin.json("breakers", "list") == {"circuit_breakers": []}
+    assert admin("breakers", "open", agent_id) == f"{agent_id} open\n"
+    assert agent_id in admin("breakers", "list")
+    assert "shut out" in admin.error("assert", "work/other", "is", "done", "--as", "carol", code=1)
+    assert admin.json("breakers", "reset", agent_id)["state"] == "closed"
+    assert admin.json("assert", "work/other", "is", "done", "--as", "carol")["status"] == "created"
+    assert "agent id" in admin.error("breakers", "open", "x", code=1)
+
+
 def test_work_is_done_when_it_is_asked_for(admin: Cli) -> None:
     admin("keygen", "alice")
     assert admin.json("assert", "work/subject", "is", "done", "--as", "alice")["status"] == "created"

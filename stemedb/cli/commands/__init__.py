@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "import": "importing:import_",
     "erase": "erasing:erase",
     "keys": "keys:keys",
+    "breakers": "breakers:breakers",
     "status": "status:status",
     "config": "config:config",
     "sample": "sample:sample",
