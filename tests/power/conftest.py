@@ -11,7 +11,11 @@ import pytest
 from tools.testvm import Image, Machine, converged
 
 # The smallest segments there may be: cuts hit rotations too.
-VARIABLES = {"stemedb_profile": "none", "stemedb_settings": {"STEMEDB_WAL_SEGMENT_BYTES": 1024 * 1024}}
+VARIABLES = {
+    "stemedb_profile": "none",
+    # Segments that rotate within a test, and a quota that a few writers cannot use up.
+    "stemedb_settings": {"STEMEDB_WAL_SEGMENT_BYTES": 1024 * 1024, "STEMEDB_METER_QUOTA": 10_000_000},
+}
 
 JOURNAL = "journalctl --no-pager --lines=60 --output=short-precise --unit=stemedb-api.service"
 
