@@ -10,7 +10,7 @@ import msgspec
 from stemedb import limits
 from stemedb.api.call import Call, decode, reply, tagged
 from stemedb.api.dues import blame, write_claim
-from stemedb.api.inputs import fault, identifier, refuse_future
+from stemedb.api.inputs import WHEN, fault, identifier, refuse_future, single
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -29,7 +29,7 @@ from stemedb.engine.shapes import (
 )
 from stemedb.errors import StemedbError
 from stemedb.guard import Caller
-from stemedb.query import show_claim
+from stemedb.query import WHEN_PARAMETERS, read_when, show_claim
 
 assertion_decoder = msgspec.json.Decoder(AssertionIn)
 _prepare_decoder = msgspec.json.Decoder(PrepareIn)
@@ -103,11 +103,11 @@ def prepare(service: Service, call: Call) -> bottle.HTTPResponse:
 
 def claim(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/assertion/{hash}."""
-    call.no_parameters()
+    when = read_when(single(call, *WHEN_PARAMETERS))
     engine = service.engine
     claim_id = identifier(call, "hash")
     wait_for_position(service, call)
-    answer = show_claim(engine.view, claim_id, int(time.time()))
+    answer = show_claim(engine.view, claim_id, int(time.time()), when)
     return tagged(call, answer.reply, seq=answer.seq)
 
 
@@ -136,6 +136,7 @@ ROUTES = (
         claim,
         "Read one claim by its id.",
         {200: (ClaimOut,), 304: ()},
+        parameters=WHEN,
         refusals=(404, 410),
     ),
 )

@@ -32,6 +32,25 @@ CURSOR: Final = Parameter(
     "`next_cursor` of the page before",
 )
 
+RFC_3339: Final[dict[str, object]] = {"type": "string", "format": "date-time"}
+POSITION: Final[dict[str, object]] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": limits.TIMESTAMP_S_MAX,
+}
+WHEN: Final = (
+    Parameter(
+        "as_of",
+        {"anyOf": [{"type": "integer", "minimum": 0}, RFC_3339]},
+        "the world as claimed then: Unix seconds or RFC 3339",
+    ),
+    Parameter(
+        "known_at",
+        {"anyOf": [POSITION, RFC_3339]},
+        "what the server knew then: a position in the log or RFC 3339",
+    ),
+)
+
 
 def fault(pointer: str, detail: str) -> Invalid:
     """Return the refusal of one field or parameter."""

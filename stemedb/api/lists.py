@@ -9,7 +9,7 @@ import bottle
 
 from stemedb import limits
 from stemedb.api.call import Call, tagged
-from stemedb.api.inputs import CURSOR, LIMIT, fault, identifier, listing, single
+from stemedb.api.inputs import CURSOR, LIMIT, WHEN, fault, identifier, listing, single
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
@@ -29,6 +29,7 @@ from stemedb.engine.shapes import (
     TraceReply,
 )
 from stemedb.query import (
+    WHEN_PARAMETERS,
     Watched,
     list_aliases,
     list_concepts,
@@ -36,6 +37,7 @@ from stemedb.query import (
     list_escalations,
     list_gold_standards,
     list_sources,
+    read_when,
     show_agent,
     show_alias,
     show_epoch,
@@ -61,24 +63,28 @@ def _now_s() -> int:
 
 def sources(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source."""
-    page = listing(single(call, "limit", "cursor"))
-    return _show(service, call, lambda view: list_sources(view, page, _now_s()))
+    found = single(call, "limit", "cursor", *WHEN_PARAMETERS)
+    page, when = listing(found), read_when(found)
+    return _show(service, call, lambda view: list_sources(view, page, _now_s(), when))
 
 
 def source(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source/{hash}."""
-    call.no_parameters()
+    when = read_when(single(call, *WHEN_PARAMETERS))
     source_hash = identifier(call, "hash")
-    return _show(service, call, lambda view: show_source(view, source_hash, _now_s()))
+    return _show(service, call, lambda view: show_source(view, source_hash, _now_s(), when))
 
 
 def impact(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source/{hash}/impact."""
-    page = listing(single(call, "limit", "cursor"))
+    found = single(call, "limit", "cursor", *WHEN_PARAMETERS)
+    page, when = listing(found), read_when(found)
     source_hash = identifier(call, "hash")
     local = service.engine.local
     return _show(
-        service, call, lambda view: with_answers(local, source_impact(view, source_hash, page, _now_s()))
+        service,
+        call,
+        lambda view: with_answers(local, source_impact(view, source_hash, page, _now_s(), when)),
     )
 
 
@@ -123,9 +129,9 @@ def gold_standard(service: Service, call: Call) -> bottle.HTTPResponse:
 
 def agent(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/agent/{id}."""
-    call.no_parameters()
+    when = read_when(single(call, *WHEN_PARAMETERS))
     agent_id = identifier(call, "id")
-    return _show(service, call, lambda view: show_agent(view, agent_id, _now_s()))
+    return _show(service, call, lambda view: show_agent(view, agent_id, _now_s(), when))
 
 
 def concepts(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -145,11 +151,11 @@ def escalations(service: Service, call: Call) -> bottle.HTTPResponse:
 
 def trace(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/trace/{hash}."""
-    call.no_parameters()
+    when = read_when(single(call, *WHEN_PARAMETERS))
     claim_id = identifier(call, "hash")
     engine = service.engine
     wait_for_position(service, call)
-    answer = trace_claim(engine.view, claim_id, _now_s())
+    answer = trace_claim(engine.view, claim_id, _now_s(), when)
     return tagged(call, answer.reply, seq=answer.seq)
 
 
@@ -162,7 +168,7 @@ ROUTES = (
         sources,
         "The sources, by hash, without their content.",
         {200: (SourcesReply,), 304: ()},
-        parameters=_PAGED,
+        parameters=(*_PAGED, *WHEN),
     ),
     Route(
         "GET",
@@ -170,6 +176,7 @@ ROUTES = (
         source,
         "One source, with its content.",
         {200: (SourceOut,), 304: ()},
+        parameters=WHEN,
         refusals=(404, 410),
     ),
     Route(
@@ -178,7 +185,7 @@ ROUTES = (
         impact,
         "What hangs on a source: the claims that rest on it.",
         {200: (ImpactReply,), 304: ()},
-        parameters=_PAGED,
+        parameters=(*_PAGED, *WHEN),
         refusals=(404, 410),
     ),
     Route(
@@ -226,8 +233,9 @@ ROUTES = (
         "GET",
         "/v1/agent/{id}",
         agent,
-        "An agent's trust now, how often it was judged right and wrong, and how many claims it signed.",
+        "An agent's trust, how often it was judged right and wrong, and how many claims it signed by now.",
         {200: (AgentReply,), 304: ()},
+        parameters=WHEN,
     ),
     Route(
         "GET",
@@ -258,6 +266,7 @@ ROUTES = (
         trace,
         "Where a claim comes from and what became of it: parents, children, votes, endorsements, source.",
         {200: (TraceReply,), 304: ()},
+        parameters=WHEN,
         refusals=(404, 410),
     ),
 )

@@ -9,7 +9,7 @@ import bottle
 
 from stemedb import limits
 from stemedb.api.call import Call, tagged
-from stemedb.api.inputs import CURSOR, ID, LIMIT
+from stemedb.api.inputs import CURSOR, ID, LIMIT, POSITION, RFC_3339, WHEN
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
 from stemedb.engine import Engine
@@ -122,10 +122,6 @@ def _audit(
         response.set_header("Stemedb-Audit-Id", audit_id.hex())
 
 
-_TIME: dict[str, object] = {"type": "string", "format": "date-time"}
-_POSITION: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": limits.TIMESTAMP_S_MAX}
-
-
 def _name_of(bytes_max: int) -> dict[str, object]:
     return {
         "type": "string",
@@ -159,18 +155,11 @@ _DESCRIBED = (
     Parameter(
         "min_confidence", {"type": "number", "minimum": 0, "maximum": 1}, "only claims at least this sure"
     ),
+    *WHEN,
     Parameter(
-        "as_of",
-        {"anyOf": [{"type": "integer", "minimum": 0}, _TIME]},
-        "the world as claimed then: Unix seconds or RFC 3339",
-    ),
-    Parameter(
-        "known_at",
-        {"anyOf": [_POSITION, _TIME]},
-        "what the server knew then: a position in the log or RFC 3339",
-    ),
-    Parameter(
-        "since", {"anyOf": [_POSITION, _TIME]}, "what changed after a position or time, instead of the claims"
+        "since",
+        {"anyOf": [POSITION, RFC_3339]},
+        "what changed after a position or time, instead of the claims",
     ),
     Parameter("decay", {"type": "boolean", "default": True}, "whether confidence fades with age"),
     Parameter(

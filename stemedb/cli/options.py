@@ -11,12 +11,18 @@ import click
 
 from stemedb import limits
 from stemedb.cli.values import timestamp
-from stemedb.client import Filters
+from stemedb.client import Filters, When
 from stemedb.model.wire import TIERS_BY_NAME
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 STAGES = ("proposed", "under_review", "approved", "deprecated", "rejected", "any")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+
+
+known_at_option = click.option(
+    "--known-at", metavar="SEQ|TIME", help="Only what the server had accepted by then."
+)
+at_option = click.option("--at", "--as-of", "at", metavar="TIME", help="The world as claimed by then.")
 
 
 class Paging(NamedTuple):
@@ -52,8 +58,8 @@ def with_filters(command: Command) -> Command:
         click.option("--visual-near", metavar="HEX", help="Only claims whose image is like this one."),
         click.option("--aliases", is_flag=True, help="Ask about every subject that means the same."),
         click.option("--no-decay", is_flag=True, help="Take confidences as they were claimed."),
-        click.option("--known-at", metavar="SEQ|TIME", help="Only what the server had accepted by then."),
-        click.option("--at", "--as-of", "at", metavar="TIME", help="The world as claimed by then."),
+        known_at_option,
+        at_option,
         click.option("--min-confidence", type=float, help="Only claims at least this sure, from 0 to 1."),
         click.option("--agent-id", metavar="HEX", help="Only claims signed by this agent."),
         click.option(
@@ -106,6 +112,22 @@ def paged(command: Command) -> Command:
         if every and (limit is not None or cursor is not None):
             raise click.UsageError("--all reads every page: --limit and --cursor do not go with it")
         return command(paging=Paging(limit, cursor, every), **options)
+
+    return wrapped  # type: ignore[return-value]  # as above
+
+
+def timed(command: Command) -> Command:
+    """Add `--at` and `--known-at`; the command gets `when`."""
+
+    @known_at_option
+    @at_option
+    @functools.wraps(command)
+    def wrapped(at: str | None, known_at: str | None, **options: Any) -> Any:  # noqa: ANN401 - as above
+        when = When(
+            as_of=None if at is None else timestamp(at),
+            known_at=None if known_at is None else position(known_at),
+        )
+        return command(when=when, **options)
 
     return wrapped  # type: ignore[return-value]  # as above
 

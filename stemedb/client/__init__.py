@@ -13,9 +13,9 @@ a thread.
 
 from stemedb.client.bulk import BulkResult, batches
 from stemedb.client.client import Client
-from stemedb.client.filters import Filters
+from stemedb.client.filters import Filters, When
 from stemedb.client.lists import pages
 from stemedb.client.signing import sign
 from stemedb.client.verify import verify_claim
 
-__all__ = ["BulkResult", "Client", "Filters", "batches", "pages", "sign", "verify_claim"]
+__all__ = ["BulkResult", "Client", "Filters", "When", "batches", "pages", "sign", "verify_claim"]

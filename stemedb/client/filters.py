@@ -58,3 +58,18 @@ def _vector(near: str | Sequence[float] | None) -> str | None:
 
 
 ALL = Filters()
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True):
+    """The moment of a read, as in `Filters`; the present where nothing is given."""
+
+    as_of: int | str | None = None
+    known_at: int | str | None = None
+
+    def params(self) -> tuple[tuple[str, str], ...]:
+        """Return the query parameters."""
+        given = {"as_of": self.as_of, "known_at": self.known_at}
+        return tuple((name, str(value)) for name, value in given.items() if value is not None)
+
+
+PRESENT = When()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from stemedb.client.connected import Connected, Params, require_id
+from stemedb.client.filters import PRESENT, When
 from stemedb.client.verify import verify_epoch, verify_trace
 from stemedb.errors import Unprocessable
 from stemedb.model.audit import AuditOut, AuditsReply
@@ -57,18 +58,28 @@ def pages(ask: Callable[[str | None], PageT]) -> Iterator[PageT]:
 class Lists(Connected):
     """The methods that list, or show one; lists take `limit` (at most 1,000) and a `cursor` to go on from."""
 
-    def sources(self, *, limit: int | None = None, cursor: str | None = None) -> SourcesReply:
+    def sources(
+        self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
+    ) -> SourcesReply:
         """Return a page of the sources, by hash, without their content."""
-        return self._get("/v1/source", SourcesReply, _page(limit, cursor))
+        return self._get("/v1/source", SourcesReply, (*_page(limit, cursor), *when.params()))
 
-    def source(self, source_hash: str) -> SourceOut:
+    def source(self, source_hash: str, when: When = PRESENT) -> SourceOut:
         """Return one source with its content; raises `NotFound` or `Gone`."""
-        return self._get(f"/v1/source/{require_id(source_hash, 'source hash')}", SourceOut)
+        path = f"/v1/source/{require_id(source_hash, 'source hash')}"
+        return self._get(path, SourceOut, when.params())
 
-    def impact(self, source_hash: str, *, limit: int | None = None, cursor: str | None = None) -> ImpactReply:
+    def impact(
+        self,
+        source_hash: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        when: When = PRESENT,
+    ) -> ImpactReply:
         """Return a source and a page of the claims that rest on it; raises `NotFound` or `Gone`."""
         path = f"/v1/source/{require_id(source_hash, 'source hash')}/impact"
-        found = self._get(path, ImpactReply, _page(limit, cursor))
+        found = self._get(path, ImpactReply, (*_page(limit, cursor), *when.params()))
         self._check(found.claims)
         return found
 
@@ -101,9 +112,9 @@ class Lists(Connected):
         path = f"/v1/gold-standard/{require_id(gold_id, 'gold standard id')}"
         return self._get(path, GoldStandardOut)
 
-    def agent(self, agent_id: str) -> AgentReply:
-        """Return an agent's trust now, its judgements, how many claims it signed; a stranger has 0.5."""
-        return self._get(f"/v1/agent/{require_id(agent_id, 'agent id')}", AgentReply)
+    def agent(self, agent_id: str, when: When = PRESENT) -> AgentReply:
+        """Return an agent's trust, its judgements, how many claims it signed by now; a stranger has 0.5."""
+        return self._get(f"/v1/agent/{require_id(agent_id, 'agent id')}", AgentReply, when.params())
 
     def concepts(
         self, prefix: str = "", *, limit: int | None = None, cursor: str | None = None
@@ -138,9 +149,9 @@ class Lists(Connected):
         path = f"/v1/audit/query/{require_id(audit_id, 'audit id')}"
         return self._get(path, AuditOut, (("replay", "true"),) if replay else ())
 
-    def trace(self, claim_hash: str) -> TraceReply:
+    def trace(self, claim_hash: str, when: When = PRESENT) -> TraceReply:
         """Return where a claim comes from and what became of it, every signature in it verified."""
-        found = self._get(f"/v1/trace/{require_id(claim_hash)}", TraceReply)
+        found = self._get(f"/v1/trace/{require_id(claim_hash)}", TraceReply, when.params())
         self._check([found.claim, *found.parents, *found.children])
         self._expect(claim_hash, found.claim.hash, "traced")
         if self._verify:

@@ -26,9 +26,9 @@ from stemedb.query.changes import changes_since
 from stemedb.query.claims import SeenClaim, candidate, rounded, see, show
 from stemedb.query.cursor import decode_cursor, encode_cursor
 from stemedb.query.enrich import Surroundings
-from stemedb.query.moment import Moment, moment_of
+from stemedb.query.moment import PRESENT, Moment, moment_at, moment_of
 from stemedb.query.nearby import nearest
-from stemedb.query.question import CONSTRAINTS, Question
+from stemedb.query.question import CONSTRAINTS, Question, When
 from stemedb.store import Snapshot, View
 
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
@@ -99,10 +99,10 @@ def ask_constraints(view: View, question: Question, now_s: int) -> Answer[Constr
         return _answer(ConstraintsReply([rule for _, rule in found]), moment)
 
 
-def show_claim(view: View, claim_id: bytes, now_s: int) -> Answer[ClaimOut]:
-    """Answer with one claim as it stands at `now_s` (Unix seconds); raises `NotFound`, `Gone` when erased."""
+def show_claim(view: View, claim_id: bytes, now_s: int, when: When = PRESENT) -> Answer[ClaimOut]:
+    """Answer with one claim as it stood then; raises `NotFound`, `Gone` when erased, and as `ask` does."""
     with view.snapshot() as snapshot:
-        moment = Moment(snapshot.state.applied_seq, None, now_s)
+        moment = moment_at(when, snapshot, now_s)
         return _answer(show(require_claim(snapshot, claim_id, moment)), moment)
 
 

@@ -16,6 +16,7 @@ from stemedb.model.statements import Supersession
 from stemedb.model.trust import TRUST_ONE, drifted
 from stemedb.query.moment import US_PER_S, Moment
 from stemedb.store import ClaimRow, Snapshot
+from stemedb.store.rows import TrustRow
 
 _LEFT_BEHIND = frozenset({Supersession.REPLACES, Supersession.RETRACTS})
 _RAISES = frozenset({Lifecycle.UNDER_REVIEW, Lifecycle.APPROVED})
@@ -28,7 +29,7 @@ class Surroundings:
     def __init__(self, snapshot: Snapshot, moment: Moment) -> None:
         """Remember nothing yet."""
         self._snapshot = snapshot
-        self._moment = moment
+        self.moment = moment
         self._sources: dict[bytes, SourceStatus | None] = {}
         self._epochs: dict[bytes, bool] = {}
         self._trust: dict[bytes, float] = {}
@@ -39,7 +40,7 @@ class Surroundings:
         return row.signatures + tuple(
             signature
             for signature, endorsement in self._snapshot.endorsements(row)
-            if self._moment.sees(endorsement.seq, signature.timestamp)
+            if self.moment.sees(endorsement.seq, signature.timestamp)
         )
 
     def votes(self, row: ClaimRow) -> VotesOut:
@@ -50,7 +51,7 @@ class Surroundings:
         live: dict[bytes, tuple[int, int, float]] = {}
         for seq, voted in self._snapshot.votes(row):
             vote = voted.vote
-            if self._moment.sees(seq, vote.timestamp):
+            if self.moment.sees(seq, vote.timestamp):
                 standing = live.get(vote.agent_id)
                 given = (vote.timestamp, seq, vote.weight)
                 live[vote.agent_id] = given if standing is None else max(standing, given)
@@ -65,7 +66,7 @@ class Surroundings:
             states = [
                 (state.timestamp, seq, state.status)
                 for seq, state in self._snapshot.source_states(source_hash)
-                if self._moment.sees(seq, state.timestamp)
+                if self.moment.sees(seq, state.timestamp)
             ]
             self._sources[source_hash] = max(states)[2] if states else None
         return self._sources[source_hash]
@@ -76,7 +77,7 @@ class Surroundings:
             return False
         if epoch_id not in self._epochs:
             self._epochs[epoch_id] = any(
-                row.supersession in _LEFT_BEHIND and self._moment.sees(seq, row.timestamp)
+                row.supersession in _LEFT_BEHIND and self.moment.sees(seq, row.timestamp)
                 for seq, row in self._snapshot.superseded(epoch_id)
             )
         return self._epochs[epoch_id]
@@ -90,20 +91,24 @@ class Surroundings:
     def trust(self, agent_id: bytes) -> float:
         """Return an agent's trust 0..1: the last judgement visible, drifted to the question's clock."""
         if agent_id not in self._trust:
-            row = self._snapshot.trust(agent_id, self._last_judgement_seq())
+            row = self.last_judgement(agent_id)
             if row is None:
                 self._trust[agent_id] = NEUTRAL_TRUST
             else:
-                elapsed_us = self._moment.clock_s * US_PER_S - row.recorded_at
+                elapsed_us = self.moment.clock_s * US_PER_S - row.recorded_at
                 self._trust[agent_id] = drifted(row.millionths, elapsed_us) / TRUST_ONE
         return self._trust[agent_id]
+
+    def last_judgement(self, agent_id: bytes) -> TrustRow | None:
+        """Return an agent's last judgement visible."""
+        return self._snapshot.trust(agent_id, self._last_judgement_seq())
 
     def hidden_by(self, row: ClaimRow, signatures: Sequence[Signature]) -> bytes | None:
         """Return the child that hides a claim (claims.md 4): the newest, then the smaller id; or None."""
         children = [
             child
             for child in self._snapshot.children(row)
-            if self._moment.sees(child.seq, child.assertion.timestamp) and self._hides(child, row, signatures)
+            if self.moment.sees(child.seq, child.assertion.timestamp) and self._hides(child, row, signatures)
         ]
         if not children:
             return None
@@ -123,8 +128,8 @@ class Surroundings:
     def _last_judgement_seq(self) -> int:
         """A judgement's own time is when it was recorded, so `as_of` bounds it too."""
         if self._trust_seq is None:
-            self._trust_seq = self._moment.seq
-            if self._moment.as_of is not None:
-                last_us = (self._moment.as_of + 1) * US_PER_S - 1
+            self._trust_seq = self.moment.seq
+            if self.moment.as_of is not None:
+                last_us = (self.moment.as_of + 1) * US_PER_S - 1
                 self._trust_seq = min(self._trust_seq, self._snapshot.seq_at(last_us))
         return self._trust_seq

@@ -30,7 +30,8 @@ from stemedb.model.wire import SOURCE_STATUS_NAMES, SUPERSESSION_NAMES, TIER_NAM
 from stemedb.query.claims import rounded, see, show
 from stemedb.query.cursor import decode_place, encode_place
 from stemedb.query.enrich import Surroundings
-from stemedb.query.moment import Moment
+from stemedb.query.moment import PRESENT, Moment, moment_at
+from stemedb.query.question import When
 from stemedb.query.watch import Viewed
 from stemedb.store import Snapshot
 from stemedb.store.keys import question_key, seq_of, u64
@@ -52,28 +53,36 @@ class Listing(NamedTuple):
         return None if self.cursor is None else decode_place(name, self.cursor)
 
 
-def list_sources(view: Viewed, listing: Listing, now_s: int) -> SourcesReply:
-    """List the sources by hash, without their content."""
+def list_sources(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT) -> SourcesReply:
+    """List the sources known then by hash, without their content, each with its status then."""
     with view.snapshot() as snapshot:
-        around = Surroundings(snapshot, _now(snapshot, now_s))
-        found = snapshot.sources(listing.place("sources"))
+        moment = moment_at(when, snapshot, now_s)
+        around = Surroundings(snapshot, moment)
+        found = (
+            each
+            for each in snapshot.sources(listing.place("sources"))
+            if moment.sees(each[1].seq, each[1].timestamp)
+        )
         page, cursor = _page("sources", found, listing, lambda each: each[0])
         return SourcesReply([_source(around, *each) for each in page], cursor)
 
 
-def show_source(view: Viewed, source_hash: bytes, now_s: int) -> SourceOut:
-    """Return one source with its content; raises `NotFound`, `Gone` when erased."""
+def show_source(view: Viewed, source_hash: bytes, now_s: int, when: When = PRESENT) -> SourceOut:
+    """Return one source with its content and its status then; raises `NotFound`, `Gone` when erased."""
     with view.snapshot() as snapshot:
-        row = _require_source(snapshot, source_hash)
-        around = Surroundings(snapshot, _now(snapshot, now_s))
+        moment = moment_at(when, snapshot, now_s)
+        row = _require_source(snapshot, source_hash, moment)
+        around = Surroundings(snapshot, moment)
         return _source(around, source_hash, row, snapshot.content(source_hash))
 
 
-def source_impact(view: Viewed, source_hash: bytes, listing: Listing, now_s: int) -> ImpactReply:
-    """Return a source and the claims that rest on it, by id; raises `NotFound`, `Gone` when erased."""
+def source_impact(
+    view: Viewed, source_hash: bytes, listing: Listing, now_s: int, when: When = PRESENT
+) -> ImpactReply:
+    """Return a source and the claims that rested on it then, by id; raises as `show_source` does."""
     with view.snapshot() as snapshot:
-        row = _require_source(snapshot, source_hash)
-        moment = _now(snapshot, now_s)
+        moment = moment_at(when, snapshot, now_s)
+        row = _require_source(snapshot, source_hash, moment)
         around = Surroundings(snapshot, moment)
         name = f"impact:{source_hash.hex()}"
         ids = snapshot.source_claims(source_hash, listing.place(name))
@@ -88,23 +97,25 @@ def list_epochs(view: Viewed, listing: Listing) -> EpochsReply:
     with view.snapshot() as snapshot:
         found = snapshot.epochs(_after_seq(listing, "epochs"))
         page, cursor = _page("epochs", found, listing, lambda each: u64(each[0]))
-        return EpochsReply([_epoch(snapshot, *each) for each in page], cursor)
+        return EpochsReply([_epoch(snapshot, *each, _all(snapshot)) for each in page], cursor)
 
 
 def show_epoch(view: Viewed, epoch_id: bytes) -> EpochOut:
     """Return one epoch; raises `NotFound`."""
     with view.snapshot() as snapshot:
-        found = find_epoch(snapshot, epoch_id)
+        found = find_epoch(snapshot, epoch_id, _all(snapshot))
         if found is None:
             raise NotFound(f"there is no epoch {epoch_id.hex()}", code="unknown_epoch")
         return found
 
 
-def find_epoch(snapshot: Snapshot, epoch_id: bytes) -> EpochOut | None:
-    """Return one epoch, if there is one."""
+def find_epoch(snapshot: Snapshot, epoch_id: bytes, moment: Moment) -> EpochOut | None:
+    """Return one epoch as it stood then, if there was one."""
     seq = snapshot.known_seq(epoch_id)
     row = None if seq is None else snapshot.epoch(seq)
-    return None if seq is None or row is None else _epoch(snapshot, seq, row)
+    if seq is None or row is None or not moment.sees(seq, row.epoch.timestamp):
+        return None
+    return _epoch(snapshot, seq, row, moment)
 
 
 def list_aliases(view: Viewed, listing: Listing) -> AliasesReply:
@@ -159,14 +170,17 @@ def list_escalations(view: Viewed, listing: Listing) -> EscalationsReply:
         return EscalationsReply(crowds, cursor)
 
 
-def show_agent(view: Viewed, agent_id: bytes, now_s: int) -> AgentReply:
-    """Return an agent's trust now, and its counts; an agent nobody has heard of has the neutral trust."""
+def show_agent(view: Viewed, agent_id: bytes, now_s: int, when: When = PRESENT) -> AgentReply:
+    """Return an agent's trust and judgements then; an agent nobody has heard of has the neutral trust.
+
+    The number of claims is that of the present: it is counted, not looked up.
+    """
     with view.snapshot() as snapshot:
-        moment = _now(snapshot, now_s)
-        row = snapshot.trust(agent_id, moment.seq)
+        around = Surroundings(snapshot, moment_at(when, snapshot, now_s))
+        row = around.last_judgement(agent_id)
         return AgentReply(
             agent_id.hex(),
-            rounded(Surroundings(snapshot, moment).trust(agent_id)),
+            rounded(around.trust(agent_id)),
             row.accurate if row else 0,
             row.inaccurate if row else 0,
             snapshot.agent_claims_count(agent_id),
@@ -176,7 +190,9 @@ def show_agent(view: Viewed, agent_id: bytes, now_s: int) -> AgentReply:
 def find_source(snapshot: Snapshot, source_hash: bytes, around: Surroundings) -> SourceOut | None:
     """Return one source without its content, if there is one."""
     row = snapshot.source(source_hash)
-    return None if row is None else _source(around, source_hash, row)
+    if row is None or not around.moment.sees(row.seq, row.timestamp):
+        return None
+    return _source(around, source_hash, row)
 
 
 def _page(
@@ -195,8 +211,9 @@ def _after_seq(listing: Listing, name: str) -> int:
     return 0 if place is None else seq_of(place)
 
 
-def _now(snapshot: Snapshot, now_s: int) -> Moment:
-    return Moment(snapshot.state.applied_seq, None, now_s)
+def _all(snapshot: Snapshot) -> Moment:
+    """Return a moment that sees everything there is."""
+    return Moment(snapshot.state.applied_seq, None, 0)
 
 
 def _at_known_seq(
@@ -211,9 +228,9 @@ def _at_known_seq(
     raise NotFound(f"there is no {what} {content_id.hex()}", code=f"unknown_{what.replace(' ', '_')}")
 
 
-def _require_source(snapshot: Snapshot, source_hash: bytes) -> SourceRow:
+def _require_source(snapshot: Snapshot, source_hash: bytes, moment: Moment) -> SourceRow:
     row = snapshot.source(source_hash)
-    if row is None:
+    if row is None or not moment.sees(row.seq, row.timestamp):
         if snapshot.erased_at(source_hash) is not None:
             raise Gone(f"source {source_hash.hex()} was erased")
         raise NotFound(f"there is no source {source_hash.hex()}", code="unknown_source")
@@ -236,7 +253,7 @@ def _source(
     )
 
 
-def _epoch(snapshot: Snapshot, seq: int, row: EpochRow) -> EpochOut:
+def _epoch(snapshot: Snapshot, seq: int, row: EpochRow, moment: Moment) -> EpochOut:
     epoch = row.epoch
     return EpochOut(
         row.id.hex(),
@@ -247,7 +264,7 @@ def _epoch(snapshot: Snapshot, seq: int, row: EpochRow) -> EpochOut:
         epoch.agent_id.hex(),
         row.signature.hex(),
         seq,
-        [superseded.by.hex() for _, superseded in snapshot.superseded(row.id)],
+        [each.by.hex() for at, each in snapshot.superseded(row.id) if moment.sees(at, each.timestamp)],
     )
 
 

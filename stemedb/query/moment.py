@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from stemedb.errors import Invalid
 from stemedb.query.cursor import Cursor
-from stemedb.query.question import Question
+from stemedb.query.question import Question, When
 from stemedb.store import Snapshot
 
 US_PER_S = 1_000_000
+PRESENT = When()
 
 
 class Moment(NamedTuple):
@@ -37,20 +38,28 @@ def moment_of(question: Question, snapshot: Snapshot, now_s: int, cursor: Cursor
     if question.at is not None:
         seq, clock_s = question.at
         return Moment(seq, question.as_of, clock_s)
-    if question.as_of is not None and question.as_of > now_s:
-        detail = f"{question.as_of} is in the future, it is {now_s} now"
+    return moment_at(question.when, snapshot, now_s)
+
+
+def moment_at(when: When, snapshot: Snapshot, now_s: int) -> Moment:
+    """Return the moment that a read asks for at `now_s` (Unix seconds).
+
+    Raises `Invalid` for an `as_of` in the future or a `known_at` past the head.
+    """
+    if when.as_of is not None and when.as_of > now_s:
+        detail = f"{when.as_of} is in the future, it is {now_s} now"
         raise Invalid.at("/as_of", detail, code="as_of_in_future")
     seq = head_seq = snapshot.state.applied_seq
     clock_s = now_s
-    if question.known_at is not None:
-        if question.known_at > head_seq:
-            detail = f"the log ends at seq {head_seq}, {question.known_at} is not known yet"
+    if when.known_at is not None:
+        if when.known_at > head_seq:
+            detail = f"the log ends at seq {head_seq}, {when.known_at} is not known yet"
             raise Invalid.at("/known_at", detail, code="known_at_past_head")
-        seq = question.known_at
+        seq = when.known_at
         clock_s = snapshot.recorded_at(seq) // US_PER_S
-    elif question.known_at_us is not None:
-        clock_s = question.known_at_us // US_PER_S
+    elif when.known_at_us is not None:
+        clock_s = when.known_at_us // US_PER_S
         if clock_s > now_s:
             raise Invalid.at("/known_at", "this time has not come yet", code="known_at_past_head")
-        seq = snapshot.seq_at(question.known_at_us)
-    return Moment(seq, question.as_of, clock_s if question.as_of is None else question.as_of)
+        seq = snapshot.seq_at(when.known_at_us)
+    return Moment(seq, when.as_of, clock_s if when.as_of is None else when.as_of)

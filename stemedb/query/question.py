@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from math import isfinite, nan
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -78,6 +78,11 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
         """Whether claims that a child hides are shown: only where every stage is asked for."""
         return len(self.stages) == len(Lifecycle)
 
+    @property
+    def when(self) -> When:
+        """The moment it asks for."""
+        return When(self.as_of, self.known_at, self.known_at_us)
+
     def about(self, predicate: str) -> Question:
         """Return the same question about another predicate."""
         return msgspec.structs.replace(self, predicate=predicate)
@@ -120,6 +125,32 @@ def _require_predicate(faults: Faults, fields: Mapping[str, object]) -> None:
     for name in ("visual_near", "vector_near", "since"):
         if name in fields:
             faults.add("/predicate", f"{name} works inside one predicate")
+
+
+class When(NamedTuple):
+    """The moment that a read asks for; the present where nothing is given. Units as in `Question`."""
+
+    as_of: int | None = None
+    known_at: int | None = None
+    known_at_us: int | None = None
+
+
+WHEN_PARAMETERS = ("as_of", "known_at")
+
+
+def read_when(params: Mapping[str, str]) -> When:
+    """Return the moment that `as_of` and `known_at` among the parameters ask for; raises `Invalid`."""
+    faults = Faults()
+    as_of, known_at = params.get("as_of"), params.get("known_at")
+    when = When(None if as_of is None else _as_of(faults, "/as_of", as_of))
+    if known_at is not None:
+        known = _known_at(faults, "/known_at", known_at)
+        if isinstance(known, datetime):
+            when = when._replace(known_at_us=_microseconds(known))
+        else:
+            when = when._replace(known_at=known)
+    faults.raise_if_any()
+    return when
 
 
 def read_time_s(pointer: str, text: str) -> int:

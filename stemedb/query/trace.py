@@ -8,17 +8,18 @@ from stemedb.query.answers import Answer, require_claim
 from stemedb.query.claims import SeenClaim, see, show
 from stemedb.query.enrich import Surroundings
 from stemedb.query.lists import find_epoch, find_source
-from stemedb.query.moment import Moment
+from stemedb.query.moment import PRESENT, Moment, moment_at
+from stemedb.query.question import When
 from stemedb.store import ClaimRow, Snapshot, View
 
 
-def trace(view: View, claim_id: bytes, now_s: int) -> Answer[TraceReply]:
+def trace(view: View, claim_id: bytes, now_s: int, when: When = PRESENT) -> Answer[TraceReply]:
     """Return a claim with its parents (nearest first), children, votes, endorsements, source and epoch.
 
-    At most 1,000 of each. Raises `NotFound`, `Gone` when erased.
+    All as it stood then, at most 1,000 of each. Raises `NotFound`, `Gone` when erased, and as `ask` does.
     """
     with view.snapshot() as snapshot:
-        moment = Moment(snapshot.state.applied_seq, None, now_s)
+        moment = moment_at(when, snapshot, now_s)
         around = Surroundings(snapshot, moment)
         seen = require_claim(snapshot, claim_id, moment)
         row = seen.row
@@ -27,13 +28,14 @@ def trace(view: View, claim_id: bytes, now_s: int) -> Answer[TraceReply]:
             claim=show(seen),
             parents=[show(parent) for parent in _parents(snapshot, row, moment, around)],
             children=[show(child) for child in children if child is not None][: limits.PAGE_ITEMS_MAX],
-            votes=_votes(snapshot, row),
+            votes=_votes(snapshot, row, moment),
             endorsements=[
                 EndorsementOut(each.agent_id.hex(), each.signature.hex(), each.timestamp, endorsement.seq)
                 for each, endorsement in snapshot.endorsements(row)
+                if moment.sees(endorsement.seq, each.timestamp)
             ][: limits.PAGE_ITEMS_MAX],
             source=find_source(snapshot, row.assertion.source_hash, around),
-            epoch=find_epoch(snapshot, row.assertion.epoch) if row.assertion.epoch else None,
+            epoch=find_epoch(snapshot, row.assertion.epoch, moment) if row.assertion.epoch else None,
         )
         return Answer(reply, moment.seq, moment.clock_s)
 
@@ -52,8 +54,8 @@ def _parents(snapshot: Snapshot, row: ClaimRow, moment: Moment, around: Surround
     return parents
 
 
-def _votes(snapshot: Snapshot, row: ClaimRow) -> list[VoteOut]:
-    votes = list(snapshot.votes(row))
+def _votes(snapshot: Snapshot, row: ClaimRow, moment: Moment) -> list[VoteOut]:
+    votes = [(seq, each) for seq, each in snapshot.votes(row) if moment.sees(seq, each.vote.timestamp)]
     last: dict[bytes, tuple[int, int]] = {}
     for seq, each in votes:
         agent_id, rank = each.vote.agent_id, (each.vote.timestamp, seq)

@@ -154,6 +154,23 @@ def test_layers_rules_and_subjects_are_shown(people: Cli) -> None:
     assert people("escalations") == "kind\tsubject\tpredicate\tclaims\n"
 
 
+def test_things_are_shown_as_they_stood(people: Cli) -> None:
+    source_hash = people.json("source", "add", "A trial", "--hash", "7e" * 32, "--timestamp", "2025-01-01")[
+        "hash"
+    ]
+    claim = people.json("assert", "stating/then", "is", "x", "--as", "alice", *DAY)
+    people("source", "status", source_hash, "Retracted", "--timestamp", "2026-02-01")
+    people("vote", claim["hash"], "1", "--as", "bob", "--timestamp", "2026-02-01")
+    assert "Retracted" in people("source", "show", source_hash)
+    assert "Active" in people("source", "show", source_hash, "--at", "2026-01-15")
+    assert "Active" in people("source", "list", "--all", "--at", "2026-01-15")
+    assert people.json("impact", source_hash, "--known-at", str(claim["seq"]))["source"]["status"] == "Active"
+    assert len(people.json("trace", claim["hash"])["votes"]) == 1
+    assert people.json("trace", claim["hash"], "--at", "2026-01-15")["votes"] == []
+    assert people.json("agent", "alice", "--at", "2026-01-15")["trust"] == 0.5
+    assert "future" in people.error("agent", "alice", "--at", "2999-01-01", code=1)
+
+
 def test_an_answer_can_be_audited_and_given_again(people: Cli) -> None:
     subject = "stating/audits"
     claim = people.json("assert", subject, "is", "first", "--as", "alice", *DAY)["hash"]

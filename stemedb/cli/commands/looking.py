@@ -7,11 +7,12 @@ import re
 import click
 
 from stemedb import limits
-from stemedb.cli.options import Paging, paged
+from stemedb.cli.options import Paging, paged, timed
 from stemedb.cli.output import note, print_json, print_json_line, print_table, safe
 from stemedb.cli.session import Session, connected
 from stemedb.cli.showing import RECORD_COLUMNS, print_fields, print_list, record_row
 from stemedb.cli.tracing import print_trace
+from stemedb.client import When
 from stemedb.model.replies import RecordOut
 
 _ID = re.compile(r"[0-9a-f]{64}\Z")
@@ -19,12 +20,13 @@ _ID = re.compile(r"[0-9a-f]{64}\Z")
 
 @click.command(epilog="\b\nExample:\n  stemedb agent alice")
 @click.argument("agent")
+@timed
 @connected
-def agent(*, session: Session, agent: str, as_json: bool) -> None:
+def agent(*, session: Session, agent: str, when: When, as_json: bool) -> None:
     """Show how far AGENT is trusted: an agent id, or the name of a key in the key ring."""
     agent_id = agent if _ID.match(agent) else session.keyring().signer(agent).agent_id.hex()
     with session.client() as client:
-        found = client.agent(agent_id)
+        found = client.agent(agent_id, when)
     if as_json:
         print_json(found)
     else:
@@ -74,15 +76,16 @@ def escalations(*, session: Session, paging: Paging, as_json: bool) -> None:
 
 @click.command(epilog="\b\nExample:\n  stemedb trace 3bd1...8f")
 @click.argument("claim")
+@timed
 @connected
-def trace(*, session: Session, claim: str, as_json: bool) -> None:
+def trace(*, session: Session, claim: str, when: When, as_json: bool) -> None:
     """Show where the claim with the id CLAIM comes from and what became of it.
 
     What it revises and what revised it, every signature and vote, its source and its epoch; each signature
     is verified here.
     """
     with session.client() as client:
-        found = client.trace(claim)
+        found = client.trace(claim, when)
     if as_json:
         print_json(found)
     else:

@@ -8,11 +8,12 @@ import click
 from blake3 import blake3
 
 from stemedb import limits
-from stemedb.cli.options import Paging, paged, timestamp_option
+from stemedb.cli.options import Paging, paged, timed, timestamp_option
 from stemedb.cli.output import note, print_json, safe, short
 from stemedb.cli.session import Session, connected
 from stemedb.cli.showing import CLAIM_COLUMNS, claim_row, digits, print_fields, print_list, print_written
 from stemedb.cli.values import shown_time, timestamp
+from stemedb.client import When
 from stemedb.errors import Invalid
 from stemedb.model.replies import ImpactReply, SourceOut
 from stemedb.model.statements_wire import SourceIn
@@ -89,12 +90,13 @@ def _content(file: Path) -> str:
 
 @source.command("list", epilog="\b\nExample:\n  stemedb source list")
 @paged
+@timed
 @connected
-def list_(*, session: Session, paging: Paging, as_json: bool) -> None:
+def list_(*, session: Session, paging: Paging, when: When, as_json: bool) -> None:
     """List the sources by hash."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.sources(limit=limit, cursor=cursor),
+            lambda limit, cursor: client.sources(limit=limit, cursor=cursor, when=when),
             lambda page: page.sources,
             _row,
             COLUMNS,
@@ -105,11 +107,12 @@ def list_(*, session: Session, paging: Paging, as_json: bool) -> None:
 
 @source.command(epilog="\b\nExample:\n  stemedb source show 9f24...03")
 @click.argument("source_hash", metavar="HASH")
+@timed
 @connected
-def show(*, session: Session, source_hash: str, as_json: bool) -> None:
+def show(*, session: Session, source_hash: str, when: When, as_json: bool) -> None:
     """Show one source; its text, if there is one, in whole with --json."""
     with session.client() as client:
-        found = client.source(source_hash)
+        found = client.source(source_hash, when)
     if as_json:
         print_json(found)
     else:
@@ -142,8 +145,9 @@ def status(*, session: Session, source_hash: str, status: str, at: str | None, a
 @click.command(epilog="\b\nExample:\n  stemedb impact 9f24...03")
 @click.argument("source_hash", metavar="HASH")
 @paged
+@timed
 @connected
-def impact(*, session: Session, source_hash: str, paging: Paging, as_json: bool) -> None:
+def impact(*, session: Session, source_hash: str, paging: Paging, when: When, as_json: bool) -> None:
     """Show what hangs on a source: every claim that rests on it, and the answers that rested on those."""
     shown: list[SourceOut] = []
     answers: list[str] = []
@@ -151,7 +155,7 @@ def impact(*, session: Session, source_hash: str, paging: Paging, as_json: bool)
     with session.client() as client:
 
         def ask(limit: int | None, cursor: str | None) -> ImpactReply:
-            page = client.impact(source_hash, limit=limit, cursor=cursor)
+            page = client.impact(source_hash, limit=limit, cursor=cursor, when=when)
             shown[:] = [page.source]
             answers.extend(page.answers)
             return page
