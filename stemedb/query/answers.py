@@ -150,8 +150,6 @@ def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer[QueryRep
     page: list[SeenClaim] = []
     next_cursor, last = None, b""
     for place, seen in search.matching(cursor.last_key if cursor else None):
-        if seen is None:
-            continue
         if len(page) == question.limit:
             next_cursor = encode_cursor(question, moment.seq, moment.clock_s, last)
             break

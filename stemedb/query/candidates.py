@@ -45,35 +45,40 @@ class Search:
         self._snapshot = snapshot
         self._subjects = joined_subjects(snapshot, question.subject, moment) if question.aliases else None
 
-    def matching(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim | None]]:
-        """Yield every claim in reply order with its place; None for one that does not pass.
+    def matching(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim]]:
+        """Yield the claims that pass, in reply order, each with its place, from behind the place `after`.
 
         The place is the claim's key behind the subject, so that it orders claims of several subjects.
         """
+        return ((place, seen) for place, seen in self._visible(after) if passes(self.question, seen))
+
+    def _visible(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim]]:
         deadline = Deadline()
         for place, row in self._walk(after):
             deadline.look()
             seen = see(row, self.moment, self.around, decay=self.question.decay)
-            yield place, seen if seen is not None and passes(self.question, seen) else None
+            if seen is not None:
+                yield place, seen
 
     def candidates(self) -> list[SeenClaim]:
         """Return the claims that a lens weighs: all that pass, but those whose source was retracted.
 
-        Raises `Unprocessable` where more than 100,000 claims would have to be looked at.
+        Raises `Unprocessable` where more than 100,000 claims are visible. What came after the question's
+        moment does not count: an answer of the past must not become a refusal.
         """
         return [seen for seen in self.all_matching() if not seen.retracted]
 
     def all_matching(self) -> list[SeenClaim]:
         """Return every claim that passes; raises as `candidates` does."""
         found = []
-        for looked, (_, seen) in enumerate(self.matching(), start=1):
+        for looked, (_, seen) in enumerate(self._visible(), start=1):
             if looked > limits.CANDIDATES_MAX:
                 raise Unprocessable(
                     f"more than {limits.CANDIDATES_MAX} claims bear on this question",
                     code="too_many_candidates",
                     hint="Ask about a narrower subject, or page through the claims without a lens.",
                 )
-            if seen is not None:
+            if passes(self.question, seen):
                 found.append(seen)
         return found
 

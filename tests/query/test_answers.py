@@ -199,6 +199,7 @@ def test_questions_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Unprocessable) as refused:
         resolve(engine, "recency")
     assert refused.value.reason == "too_many_candidates"
+    assert resolve(engine, "recency", known_at="6").candidates_count == 5
     assert len(page(engine).assertions) == 6
     monkeypatch.setattr("stemedb.query.candidates._LOOK_AT_CLOCK_EVERY", 1)
     monkeypatch.setattr("stemedb.query.candidates.Deadline.__init__.__defaults__", (-1.0,))
