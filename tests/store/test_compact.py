@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -178,19 +179,16 @@ def test_open_after_a_kill_inside_the_exchange(tmp_path: Path, step: int) -> Non
     check_pages(tmp_path)
 
 
-class _Dying:
-    """Stands for a function of the operating system; kills this process before the nth call of any."""
+def _dying(real: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+    """Return what stands for a function, and kills this process before call `left` of all that share it."""
 
-    left = 0
-
-    def __init__(self, real: Callable[..., Any]) -> None:
-        self._real = real
-
-    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the real one takes
-        if _Dying.left == 0:
+    def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the real one takes
+        if left[0] == 0:
             os.kill(os.getpid(), SIGKILL)
-        _Dying.left -= 1
-        return self._real(*args, **options)
+        left[0] -= 1
+        return real(*args, **options)
+
+    return call
 
 
 def _die_in_exchange(folder: Path, step: int) -> None:
@@ -202,9 +200,10 @@ def _die_in_exchange(folder: Path, step: int) -> None:
 
     def follow(_copy: View) -> None:
         if next(calls):
-            _Dying.left = step
-            for owner, name in ((os, "unlink"), (os, "rename"), (os, "fsync"), (os, "rmdir")):
-                setattr(owner, name, _Dying(getattr(owner, name)))
+            left = [step]
+            # Of a path its own methods: on Python 3.10 they do not look the system's functions up again.
+            for owner, name in ((Path, "unlink"), (Path, "rename"), (os, "fsync"), (shutil, "rmtree")):
+                setattr(owner, name, _dying(getattr(owner, name), left))
 
     view.compact(follow)
 
