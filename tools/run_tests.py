@@ -1,8 +1,9 @@
 """Run the checks behind `make lint`, `make test`, `make test-slow` and `make soak`, and count them.
 
-Every step runs, whatever failed before it; a failing step's output is shown, every step's is kept below
-`build/test-logs/`. The last line is `N passed, N failed, N skipped`, summed over all steps: a linter or a
-Molecule scenario counts as one, a pytest run as its tests. The exit status is 0 only when nothing failed.
+Every step runs, whatever failed before it, and steps of one group run beside each other; a failing step's
+output is shown, every step's is kept below `build/test-logs/`. The last line is `N passed, N failed, N
+skipped`, summed over all steps: a linter or a Molecule scenario counts as one, a pytest run as its tests. The
+exit status is 0 only when nothing failed.
 
 `ALLOW_MISSING=1` lets a step whose means are missing (another Python, Debian packages) count as skipped.
 """
@@ -14,6 +15,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -119,56 +123,86 @@ def scenario_steps(*, default: bool) -> list[Step]:
     ]
 
 
-def steps_of(target: str) -> list[Step]:
-    """Return a target's steps in the order of what fails fastest."""
+def groups_of(target: str) -> list[list[Step]]:
+    """Return a target's steps in the order of what fails fastest; a group runs at the same time."""
     if target == "lint":
-        return lint_steps()
+        return alone(lint_steps())
     if target == "test":
-        quick = "not slow and not soak and not vm"
+        quick = "not slow and not soak and not vm and not measured"
         return [
-            *lint_steps(),
-            pytest_step("service", quick),
-            pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON),
-            *scenario_steps(default=True),
-            power_step("not slow", PYTEST_TIMEOUT_S),
+            *alone(lint_steps()),
+            # Each waits for its own servers for much of its time.
+            [pytest_step("service", quick), pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON)],
+            *alone([pytest_step("measured", "measured and not slow and not soak")]),
+            *alone(scenario_steps(default=True)),
+            *alone([power_step("not slow", PYTEST_TIMEOUT_S)]),
         ]
     if target == "test-slow":
-        return [
-            pytest_step("slow", "slow and not vm", timeout_s=SLOW_TIMEOUT_S),
-            power_step("slow", SLOW_TIMEOUT_S),
-            *scenario_steps(default=False),
-        ]
+        return alone(
+            [
+                pytest_step("slow", "slow and not vm", timeout_s=SLOW_TIMEOUT_S),
+                power_step("slow", SLOW_TIMEOUT_S),
+                *scenario_steps(default=False),
+            ]
+        )
     if target == "soak":
-        return [pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)]
+        return alone([pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)])
     raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
 
 
-def run(command: list[str], log: Path, timeout_s: int) -> int:
-    """Run `command` into `log`; end its whole group when it takes too long or we are interrupted."""
-    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
-    with log.open("ab") as out:
-        child = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            return child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            out.write(f"\nended after {timeout_s} s\n".encode())
-            return 124
-        finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGTERM)
-                try:
-                    child.wait(20)
-                except subprocess.TimeoutExpired:
-                    os.killpg(child.pid, signal.SIGKILL)
-                    child.wait()
+def alone(steps: Sequence[Step]) -> list[list[Step]]:
+    """Return each step as a group of its own."""
+    return [[step] for step in steps]
+
+
+class Children:
+    """The commands that run now, so that the end of the runner is theirs, too."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def run(self, command: list[str], log: Path, timeout_s: int) -> int:
+        """Run `command` into `log`; end its whole group when it takes too long."""
+        env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+        with log.open("ab") as out:
+            child = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(child)
+            try:
+                return child.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                out.write(f"\nended after {timeout_s} s\n".encode())
+                return 124
+            finally:
+                end(child)
+                self._running.discard(child)
+
+    def end(self) -> None:
+        """End all of them."""
+        for child in tuple(self._running):
+            end(child)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started, if it still runs."""
+    if child.poll() is not None:
+        return
+    with suppress(ProcessLookupError):  # it ended just now
+        os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(20)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def junit_counts(report: Path, status: int) -> Counts:
@@ -185,41 +219,59 @@ def junit_counts(report: Path, status: int) -> Counts:
     return total.plus(Counts(failed=1)) if broken else total
 
 
-def perform(step: Step) -> Counts:
+def perform(step: Step, children: Children) -> Counts:
     """Run one step, say how it went in one line, and show the output of a failure."""
-    print(f"{step.name:<14}", end=" ", flush=True)
     log = LOGS / f"{step.name}.log"
     log.unlink(missing_ok=True)
     report = LOGS / f"{step.name}.xml"
     report.unlink(missing_ok=True)
     started = time.monotonic()
-    if step.prepare and run(step.prepare, log, CHECK_TIMEOUT_S):
+    if step.prepare and children.run(step.prepare, log, CHECK_TIMEOUT_S):
         counts = Counts(skipped=1) if os.environ.get("ALLOW_MISSING") else Counts(failed=1)
     else:
-        status = run(step.command, log, step.timeout_s)
+        status = children.run(step.command, log, step.timeout_s)
         if step.junit:
             counts = junit_counts(report, status)
         else:
             counts = Counts(failed=1) if status else Counts(passed=1)
-    print(f"{time.monotonic() - started:7.1f} s  {counts}", flush=True)
+    told = [f"{step.name:<14} {time.monotonic() - started:7.1f} s  {counts}"]
     if counts.failed or (counts.skipped and not step.junit):
-        lines = log.read_text(errors="replace").splitlines()
-        left_out = len(lines) - SHOWN_LINES_MAX
-        if left_out > 0:
-            print(f"    ... {left_out} lines more in {log.relative_to(ROOT)}")
-        for line in lines[-SHOWN_LINES_MAX:]:
-            print(f"    {line}")
-        sys.stdout.flush()
+        told += tail(log)
+    print("\n".join(told), flush=True)
     return counts
+
+
+def tail(log: Path) -> list[str]:
+    """Return the end of a step's output, indented."""
+    lines = log.read_text(errors="replace").splitlines()
+    left_out = len(lines) - SHOWN_LINES_MAX
+    above = [f"    ... {left_out} lines more in {log.relative_to(ROOT)}"] if left_out > 0 else []
+    return above + [f"    {line}" for line in lines[-SHOWN_LINES_MAX:]]
+
+
+def perform_all(groups: Sequence[Sequence[Step]]) -> list[tuple[str, Counts]]:
+    """Run group after group; return each step's name and counts."""
+    children = Children()
+    results: list[tuple[str, Counts]] = []
+    for group in groups:
+        if sys.stdout.isatty():
+            print(f"{', '.join(step.name for step in group)} ...", end="\r", flush=True)
+        with ThreadPoolExecutor(len(group)) as pool:
+            try:
+                counts = list(pool.map(lambda step: perform(step, children), group))
+            finally:
+                children.end()
+        results += zip((step.name for step in group), counts, strict=True)
+    return results
 
 
 def main(targets: list[str]) -> int:
     """Run the targets' steps; return the exit status."""
-    # Being ended must end the step as well: it has a process group of its own.
+    # Being ended must end the steps as well: they have process groups of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    results = [(step.name, perform(step)) for target in targets for step in steps_of(target)]
+    results = [each for target in targets for each in perform_all(groups_of(target))]
     total = Counts()
     for _, counts in results:
         total = total.plus(counts)
