@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SUITE = "bookworm"
+# Installed beforehand, since hosts have no way to an archive; a bare host runs none of them.
+NOT_RUNNING = ("nginx", "prometheus", "prometheus-node-exporter")
 PACKAGES = REPOSITORY / "molecule" / "shared" / "debian-12.packages"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemedb" / "testhosts"
 USER = "deploy"
@@ -118,7 +120,7 @@ def bake(name: str, root: str) -> Path:
 def base_root() -> Path:
     """The pristine root's folder, made if this list of packages has none yet."""
     packages = [line for line in PACKAGES.read_text().split("\n") if line and not line.startswith("#")]
-    recipe = hashlib.sha256(repr((SUITE, packages)).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(repr((SUITE, packages, NOT_RUNNING)).encode()).hexdigest()[:12]
     folder = CACHE / f"{SUITE}-{recipe}"
     with locked():
         if folder.is_dir():
@@ -138,6 +140,13 @@ def base_root() -> Path:
             if subprocess.run(command, stdout=output, stderr=output, check=False).returncode:
                 tail = "\n".join(log.read_text(errors="replace").split("\n")[-10:])
                 raise RuntimeError(f"debootstrap failed, the end of {log}:\n{tail}")
+        # Debian starts what it installs; here that has to wait for the roles.
+        subprocess.run(
+            ["chroot", fresh, "systemctl", "disable", *NOT_RUNNING],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
         for spare in ("var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(fresh / spare, ignore_errors=True)
         # Empty, not absent: absent means first boot, and presets would then enable every unit.
