@@ -7,6 +7,7 @@ has a registry of its own, each logger its own stream.
 from __future__ import annotations
 
 import json
+import platform
 import queue
 import re
 import threading
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO, Final
 
 import prometheus_client
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
@@ -75,23 +76,43 @@ def _quantile(ordered: list[float], share: float) -> float:
 
 
 class _Assertions(Collector):
-    """`stemedb_assertions_total`: a counter that starts at the number of claims in the view."""
+    """`stemedb_assertions_total`: a counter that starts at the number of claims in the view.
+
+    Absent before the view is open: a zero in between would look like a reset, and every claim like a new one.
+    """
 
     def __init__(self) -> None:
-        self.count: Callable[[], int] = lambda: 0
+        self.started_at: int | None = None
+        self.created_count = 0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        yield CounterMetricFamily("stemedb_assertions", "Claims in the view.", value=self.count())
+        if self.started_at is not None:
+            count = self.started_at + self.created_count
+            yield CounterMetricFamily(
+                "stemedb_assertions", "Claims in the view at the start, and created since.", value=count
+            )
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("stemedb_assertions", "")
+
+
+class _OwnProcess(ProcessCollector):
+    """`process_*`: the library shows nothing where /proc/stat is hidden, as in our unit's sandbox."""
+
+    def _boot_time(self) -> float:
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Telemetry:
     """The metrics of one server."""
 
-    def __init__(self) -> None:
-        """Register every metric, at zero."""
+    def __init__(self, version: str = "") -> None:
+        """Register every metric, at zero; `version` is that of the service."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # one series a metric, as the dashboards name them
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        _OwnProcess(registry=self.registry)
+        build = Info("stemedb_build", "What runs: always 1.", registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
         self.query_latency = LatencyWindow()
         self.registry.register(self.query_latency)
         self._assertions = _Assertions()
@@ -120,7 +141,12 @@ class Telemetry:
         self.breakers_open = self._gauge(
             "stemedb_circuit_breakers_open", "Agents that are shut out now, for claims that were refused."
         )
+        self.breakers_open_longest = self._gauge(
+            "stemedb_circuit_breakers_open_longest_seconds",
+            "How long the agent that is shut out now has not had a claim accepted, of all the longest.",
+        )
         self._add_storage()
+        self._add_resources()
 
     def _add_storage(self) -> None:
         self.fsync_latency = self._histogram(
@@ -148,9 +174,43 @@ class Telemetry:
             "stemedb_storage_operation_errors_total", "Operations of the view that failed.", ("operation",)
         )
 
-    def count_assertions(self, count: Callable[[], int]) -> None:
-        """Let `stemedb_assertions_total` show what `count` returns."""
-        self._assertions.count = count
+    def _add_resources(self) -> None:
+        """Add what may run out, each with what there is of it."""
+        self.queue_changes = self._gauge("stemedb_queue_changes", "Changes that wait for the writer.")
+        self.queue_changes_max = self._gauge("stemedb_queue_changes_max", "Changes that may wait.")
+        self.wal_seq = self._gauge("stemedb_wal_seq", "The last record of the log.")
+        self.view_seq = self._gauge("stemedb_view_seq", "The last record that the view holds.")
+        self.claims = self._gauge("stemedb_claims", "Claims in the view now.")
+        self.map_used = self._gauge("stemedb_storage_map_used_bytes", "Bytes of the view's map in use.")
+        self.map_size = self._gauge("stemedb_storage_map_size_bytes", "Bytes of the view's map.")
+        self.escalations = self._gauge("stemedb_escalations_pending", "Crowds with nobody above them.")
+        self.clock_behind = self._gauge(
+            "stemedb_clock_behind_log_seconds", "How far the clock is behind the log's last record."
+        )
+        self.check_ok = self._gauge("stemedb_health_check_ok", "1 while this check is well.", ("check",))
+        folder = ("folder",)
+        self.disk_free = self._gauge("stemedb_disk_free_bytes", "Bytes free for the service.", folder)
+        self.disk_size = self._gauge("stemedb_disk_size_bytes", "Bytes of the file system.", folder)
+        self.disk_inodes_free = self._gauge("stemedb_disk_inodes_free", "Inodes free.", folder)
+        self.disk_inodes = self._gauge("stemedb_disk_inodes", "Inodes of the file system.", folder)
+        self.disk_floor = self._gauge("stemedb_disk_floor_bytes", "Free bytes that writes need.")
+        self.connections = self._gauge("stemedb_http_connections", "Connections that are open.")
+        self.connections_max = self._gauge("stemedb_http_connections_max", "Connections that may be open.")
+        pool = ("pool",)
+        self.workers = self._gauge("stemedb_http_workers", "Threads that answer requests.", pool)
+        self.workers_busy = self._gauge("stemedb_http_workers_busy", "Those that do so now.", pool)
+        self.requests_waiting = self._gauge(
+            "stemedb_http_requests_waiting", "Whole requests that wait for a thread."
+        )
+
+    def count_assertions(self, present_count: int) -> None:
+        """Let `stemedb_assertions_total` begin at the number of claims in a view that has been opened."""
+        self._assertions.started_at = present_count
+
+    def note_created(self, count: int) -> None:
+        """Count claims that were created."""
+        self.ingested.inc(count)
+        self._assertions.created_count += count
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -159,8 +219,8 @@ class Telemetry:
     def _counter(self, name: str, meaning: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
 
-    def _gauge(self, name: str, meaning: str) -> Gauge:
-        return Gauge(name, meaning, registry=self.registry)
+    def _gauge(self, name: str, meaning: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(name, meaning, labels, registry=self.registry)
 
     def _histogram(
         self, name: str, meaning: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()

@@ -108,6 +108,12 @@ def power_step(marker: str, timeout_s: int) -> Step:
     )
 
 
+def watching_step() -> Step:
+    """Return the tests that ask Prometheus' own tools, which come as Debian packages."""
+    step = pytest_step("watching", "watching and not slow")
+    return step._replace(prepare=[str(ROOT / "tools" / "bootstrap")])
+
+
 def scenario_steps(*, default: bool) -> list[Step]:
     """Return Molecule's default scenario, or all the others."""
     names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
@@ -128,12 +134,13 @@ def groups_of(target: str) -> list[list[Step]]:
     if target == "lint":
         return alone(lint_steps())
     if target == "test":
-        quick = "not slow and not soak and not vm and not measured"
+        quick = "not slow and not soak and not vm and not measured and not watching"
         return [
             *alone(lint_steps()),
             # Each waits for its own servers for much of its time.
             [pytest_step("service", quick), pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON)],
             *alone([pytest_step("measured", "measured and not slow and not soak")]),
+            *alone([watching_step()]),
             *alone(scenario_steps(default=True)),
             *alone([power_step("not slow", PYTEST_TIMEOUT_S)]),
         ]

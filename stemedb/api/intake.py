@@ -56,6 +56,11 @@ class Intake:
         self._drain_until = FOREVER
         self._next_sweep = 0.0
 
+    @property
+    def connections_count(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
     def run(self) -> None:
         """Serve until drained."""
         self._listen(wanted=True)

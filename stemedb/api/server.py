@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stemedb.api.connection import Connection
     from stemedb.errors import StemedbError
+    from stemedb.telemetry import Telemetry
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
@@ -46,6 +47,11 @@ class Workers:
         ]
         self.get = self._queue.get
         self._free = threading.Semaphore(count)
+        self._busy: set[str] = set()
+
+    def busy_count(self) -> int:
+        """How many threads answer a request now."""
+        return len(self._busy)
 
     @property
     def waiting(self) -> int:
@@ -73,13 +79,16 @@ class Workers:
             thread.join(timeout)
 
     def _work(self) -> None:
+        name = threading.current_thread().name
         while (connection := self.get()) is not None:
             reserved = connection.streams
+            self._busy.add(name)
             try:
                 connection.serve()
             except Exception as error:  # noqa: BLE001  (a thread that dies here would be missed for ever)
                 connection.server.error_log(f"a worker failed: {error!r}", logging.ERROR)
             finally:
+                self._busy.discard(name)
                 if reserved:
                     self._free.release()
 
@@ -123,6 +132,15 @@ class Server(wsgi.Server):
         self.ready = False
         self.requests.stop(timeout=0)
         self.bulk.stop(timeout=0)
+
+    def show(self, telemetry: Telemetry) -> None:
+        """Let the gauges of `telemetry` show how busy this server is."""
+        telemetry.connections.set_function(lambda: self.intake.connections_count)
+        telemetry.connections_max.set(limits.CONNECTIONS_MAX)
+        telemetry.requests_waiting.set_function(lambda: self.requests.waiting)
+        for name, pool in (("http", self.requests), ("bulk", self.bulk)):
+            telemetry.workers.labels(name).set(pool.min)
+            telemetry.workers_busy.labels(name).set_function(pool.busy_count)
 
     def drain(self) -> None:
         """Accept no more, finish what is connected (bounded), and let `serve` return."""

@@ -94,7 +94,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
     except OSError as error:
         raise BadSettings(f"STEMEDB_DB_DIR={settings.db_dir} cannot be used: {error.strerror}") from error
     root_secret = _root_secret(settings)
-    telemetry = Telemetry()
+    telemetry = Telemetry(__version__)
     telemetry.exposed.set(settings.exposed)
     engine_settings = EngineSettings(
         wal_dir=settings.wal_dir,
@@ -115,6 +115,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
     )
 
     telemetry.breakers_open.set_function(lambda: guards.house.breakers.open_count)
+    telemetry.breakers_open_longest.set_function(lambda: guards.house.breakers.open_longest_s)
 
     def opener(progress: Callable[[str], None]) -> Engine:
         engine = open_engine(engine_settings, telemetry=telemetry, progress=progress)

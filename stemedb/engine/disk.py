@@ -6,9 +6,27 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stemedb import limits
 from stemedb.errors import Unavailable
+
+
+class Space(NamedTuple):
+    """What a file system has, and has free for the service."""
+
+    free_bytes: int
+    size_bytes: int
+    free_inodes: int
+    inodes: int
+
+
+def space_of(folder: Path) -> Space:
+    """Return the space of a folder's file system; raises `OSError`."""
+    found = os.statvfs(folder)
+    # The size leaves out what is kept for root, as `df` does: used and free make up 100 %.
+    size_blocks = found.f_blocks - (found.f_bfree - found.f_bavail)
+    return Space(found.f_bavail * found.f_frsize, size_blocks * found.f_frsize, found.f_favail, found.f_files)
 
 
 class DiskFloor:
@@ -16,8 +34,8 @@ class DiskFloor:
 
     def __init__(self, folders: Sequence[Path], floor_mb: int) -> None:
         """Look once, then keep looking in a thread; `floor_mb` in MiB, 0 switches it off."""
-        self._folders = tuple(folders)
-        self._floor_bytes = floor_mb * limits.MIB
+        self.folders = tuple(folders)
+        self.floor_bytes = floor_mb * limits.MIB
         self._stop = threading.Event()
         self.shortage = self._look()
         self._thread = threading.Thread(target=self._run, name="stemedb-disk", daemon=True)
@@ -43,7 +61,7 @@ class DiskFloor:
             self.shortage = self._look()
 
     def _look(self) -> str | None:
-        for folder in self._folders:
+        for folder in self.folders:
             try:
                 usage = os.statvfs(folder)
             except OSError as error:
@@ -51,7 +69,7 @@ class DiskFloor:
             if usage.f_flag & os.ST_RDONLY:
                 return f"{folder} is on a read-only file system"
             free_bytes = usage.f_bavail * usage.f_frsize
-            if free_bytes < self._floor_bytes:
-                free_mb, floor_mb = free_bytes // limits.MIB, self._floor_bytes // limits.MIB
+            if free_bytes < self.floor_bytes:
+                free_mb, floor_mb = free_bytes // limits.MIB, self.floor_bytes // limits.MIB
                 return f"{folder} has {free_mb} MiB free, the floor is {floor_mb} MiB"
         return None

@@ -17,6 +17,7 @@ from stemedb.engine.claims import Checked, check_claim
 from stemedb.engine.compacting import Compactor
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.erasing import Eraser, Erasure, erases
+from stemedb.engine.gauges import show_engine
 from stemedb.engine.history import proof_page, signed_head
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
@@ -74,9 +75,10 @@ class Engine:
         self.eraser = Eraser(self.log, self.view, telemetry, self._compactor)
         self.local = opened.local
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
-        telemetry.count_assertions(lambda: self.view.claims_count)
+        telemetry.count_assertions(self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
         telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
+        show_engine(self, self._disk, telemetry)
 
     def check(self, signed: SignedAssertion, given_id: bytes | None) -> Checked:
         """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""

@@ -160,7 +160,7 @@ class Writer:
             with self._telemetry.operation_duration.labels("fold").time():
                 self._view.fold(self._log.log_id, records)
             # An erasure makes them fewer; a counter only ever grows.
-            self._telemetry.ingested.inc(max(0, self._view.claims_count - claims_before))
+            self._telemetry.note_created(max(0, self._view.claims_count - claims_before))
             self._reached("before_reply")
         for ticket, settles in zip(tickets, decided, strict=True):
             ticket.results = [

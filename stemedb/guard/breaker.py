@@ -30,7 +30,12 @@ class BreakerState(Enum):
 class _Breaker:
     refusals: deque[tuple[float, bytes]] = field(default_factory=deque)
     opened_at: float | None = None
+    first_opened_at: float | None = None  # of the openings since it was closed last
     trying: bool = False
+
+    def open(self, now: float) -> None:
+        self.opened_at, self.trying = now, False
+        self.first_opened_at = now if self.first_opened_at is None else self.first_opened_at
 
 
 class Breakers:
@@ -87,7 +92,7 @@ class Breakers:
                 breaker.refusals.append((now, claim_id))
             opens = False
             if breaker.trying or len(breaker.refusals) >= limits.BREAKER_REFUSALS_MAX:
-                breaker.opened_at, breaker.trying = now, False
+                breaker.open(now)
                 breaker.refusals.clear()
                 opens = True
             if len(self._breakers) > limits.BREAKERS_MAX:
@@ -102,8 +107,7 @@ class Breakers:
     def open(self, agent_id: bytes) -> None:
         """Open a breaker by hand."""
         with self._lock:
-            breaker = self._breakers.setdefault(agent_id, _Breaker())
-            breaker.opened_at, breaker.trying = self._clock(), False
+            self._breakers.setdefault(agent_id, _Breaker()).open(self._clock())
 
     def reset(self, agent_id: bytes) -> None:
         """Close a breaker by hand."""
@@ -128,6 +132,18 @@ class Breakers:
     def open_count(self) -> int:
         """How many are open now."""
         return sum(state is BreakerState.OPEN for _, state in self.states())
+
+    @property
+    def open_longest_s(self) -> float:
+        """For how long one of those that are open has not been closed, of all the longest; 0 for none."""
+        with self._lock:
+            now = self._clock()
+            waits = (
+                now - breaker.first_opened_at
+                for breaker in self._breakers.values()
+                if breaker.first_opened_at is not None and self._state(breaker) is BreakerState.OPEN
+            )
+            return max(waits, default=0.0)
 
     def _state(self, breaker: _Breaker) -> BreakerState:
         if breaker.opened_at is None:

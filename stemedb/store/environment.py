@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import lmdb
 
@@ -30,6 +30,13 @@ COPY_NAME: Final = "compact"
 
 _FORMAT_KEY: Final = b"view"
 _TABLES_MAX: Final = 32
+
+
+class MapUsage(NamedTuple):
+    """Bytes of the map that are in use, or were and wait to be used again; bytes of the map."""
+
+    used_bytes: int
+    size_bytes: int
 
 
 class Environment:
@@ -57,6 +64,11 @@ class Environment:
             raise
         self._readers = 0
         self._retired = False
+
+    def map_usage(self) -> MapUsage:
+        """Return how much of the map is in use."""
+        info = self.lmdb.info()
+        return MapUsage((info["last_pgno"] + 1) * self.lmdb.stat()["psize"], info["map_size"])
 
     def enter(self) -> None:
         """Count a reader."""

@@ -99,6 +99,11 @@ class Table(Generic[Row]):
             key = bytes(cursor.key())
             return (key, self._decode(key, cursor.value())) if key.startswith(prefix) else None
 
+    def count(self, txn: lmdb.Transaction) -> int:
+        """Return how many rows there are; LMDB knows it."""
+        entries: int = txn.stat(self._db)["entries"]
+        return entries
+
     def raw(self, txn: lmdb.Transaction) -> Iterator[tuple[Buffer, Buffer]]:
         """Yield every key and value as stored, for digests."""
         yield from txn.cursor(db=self._db)

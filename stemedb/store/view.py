@@ -16,7 +16,14 @@ from blake3 import blake3
 from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
-from stemedb.store.environment import COPY_NAME, Environment, put_in_place, remove_copy, unreadable
+from stemedb.store.environment import (
+    COPY_NAME,
+    Environment,
+    MapUsage,
+    put_in_place,
+    remove_copy,
+    unreadable,
+)
 from stemedb.store.fold import fold_record
 from stemedb.store.record import FoldRecord
 from stemedb.store.rows import ViewState
@@ -68,6 +75,16 @@ class View:
     def claims_count(self) -> int:
         """How many claims the view holds."""
         return self._state.claims_count if self._state else 0
+
+    def map_usage(self) -> MapUsage:
+        """Return how much of the map is in use."""
+        with self._reading() as (env, _):
+            return env.map_usage()
+
+    def escalations_count(self) -> int:
+        """Return how many questions a crowd has answered with nobody above it."""
+        with self._reading() as (env, txn):
+            return env.tables.escalations.count(txn)
 
     def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
         """Apply `records`, which have no gap and leave none behind `applied_seq`, in one transaction.

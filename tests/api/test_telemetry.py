@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import logging
 import math
 import os
+import platform
+import re
 import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from stemedb import limits
 from stemedb.telemetry import LatencyWindow, LogSink, Telemetry, make_logger
@@ -30,15 +37,61 @@ NAMES = (
     "stemedb_http_requests_total",
     "stemedb_requests_rejected_total",
     "stemedb_query_timeout_total",
+    "stemedb_circuit_breakers_open",
     "process_resident_memory_bytes",
 )
+DOCUMENTED = re.compile(r"^\| `(\w+)` \| (\w+) \|", re.MULTILINE)
+
+
+def families(text: str) -> dict[str, str]:
+    """Return the kind of every metric of a text."""
+    return dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
 
 def test_every_metric_has_its_name() -> None:
-    text = Telemetry().exposition().decode()
-    for name in NAMES:
-        assert f"# TYPE {name} " in text
+    telemetry = Telemetry("1.2.3")
+    telemetry.count_assertions(0)
+    text = telemetry.exposition().decode()
+    assert set(NAMES) <= set(families(text))
     assert "_created" not in text
+    assert f'stemedb_build_info{{python="{platform.python_version()}",version="1.2.3"}} 1.0' in text
+
+
+def test_every_metric_is_documented() -> None:
+    telemetry = Telemetry()
+    telemetry.count_assertions(0)
+    shown = families(telemetry.exposition().decode())
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+    ours = page.partition("## What host jobs write")[0]
+    assert dict(DOCUMENTED.findall(ours)) == {
+        name: kind for name, kind in shown.items() if name.startswith("stemedb_")
+    }
+
+
+def test_shows_the_process_where_the_boot_time_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the unit's ProcSubset=pid does; the tests of a host see it done.
+    real = builtins.open
+
+    def hidden(path: str, *args: Any, **options: Any) -> object:  # noqa: ANN401  (as open's)
+        if path == "/proc/stat":
+            raise FileNotFoundError(path)
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(builtins, "open", hidden)
+    text = Telemetry().exposition().decode()
+    found = re.search(r"^process_start_time_seconds (\S+)$", text, re.MULTILINE)
+    assert found
+    assert Path("/proc/self").stat().st_ctime == pytest.approx(float(found[1]), abs=60)
+
+
+def test_claims_are_counted_from_what_was_there_and_never_down() -> None:
+    telemetry = Telemetry()
+    assert "stemedb_assertions_total" not in telemetry.exposition().decode()
+    telemetry.count_assertions(5)
+    telemetry.note_created(2)
+    text = telemetry.exposition().decode()
+    assert "stemedb_assertions_total 7.0" in text
+    assert "stemedb_assertions_ingested_total 2.0" in text
 
 
 def test_latency_is_a_summary_of_the_last_minutes() -> None:
@@ -64,7 +117,8 @@ def test_latency_has_the_quantile_as_its_only_label() -> None:
 def test_two_instances_share_nothing() -> None:
     one, other = Telemetry(), Telemetry()
     one.ingested.inc()
-    one.count_assertions(lambda: 5)
+    one.count_assertions(5)
+    other.count_assertions(0)
     assert "stemedb_assertions_ingested_total 0.0" in other.exposition().decode()
     assert "stemedb_assertions_total 5.0" in one.exposition().decode()
     assert "stemedb_assertions_total 0.0" in other.exposition().decode()

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from stemedb import limits
 from stemedb.errors import QuotaExceeded
 from stemedb.guard.breaker import Breakers, BreakerState
 from tests.guard.test_buckets import Clock
@@ -77,3 +78,17 @@ def test_the_number_of_agents_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     for index in range(10):
         breakers.note_refusal(bytes([index]) * 32, bytes(32))
     assert len(breakers.states()) == 3
+
+
+def test_tells_how_long_an_agent_has_not_been_let_in() -> None:
+    breakers, clock = opened()
+    clock.now_s += limits.BREAKER_PAUSE_S
+    assert breakers.open_longest_s == 0.0  # half open: nobody is shut out
+    breakers.require_closed(AGENT)
+    breakers.note_refusal(AGENT, os.urandom(32))
+    clock.now_s += 1
+    breakers.open(OTHER)
+    assert breakers.open_longest_s == limits.BREAKER_PAUSE_S + 1
+    breakers.reset(AGENT)
+    clock.now_s += 2
+    assert breakers.open_longest_s == 2.0
