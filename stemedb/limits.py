@@ -167,6 +167,10 @@ SYNC_PROBES: Final = 100  # writes and syncs by which doctor measures the disk
 SYNC_PROBE_BYTES: Final = 4 * KIB  # of each
 CLOCK_APART_S_MAX: Final = 60  # between the clock and the log's last record
 HEAD_BYTES_MAX: Final = 4 * KIB  # of a kept head
+REPORT_JOURNAL_LINES_MAX: Final = 5000  # of the units, in a support bundle
+REPORT_PART_CHARS_MAX: Final = 8 * MIB  # of one file in it; the end is kept
+REPORT_FILES_MAX: Final = 10_000  # whose names and sizes it lists
+REPORT_WAIT_S: Final = 15.0  # for one command or one reply of the server
 
 # -- guards --
 PROOF_BITS_NEW: Final = 16  # zero bits of the work of an agent with few claims

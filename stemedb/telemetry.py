@@ -275,6 +275,11 @@ class _Lines:
         self.warning = self.error = self.critical = write
 
 
+def masked(text: str) -> str:
+    """Return `text` with every API key in it, or part of one, taken out."""
+    return _SECRET.sub("steme_live_(hidden)", text) if "steme_live_" in text else text
+
+
 def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that gives `write` one JSON object a line, from `level` (of `logging`) on."""
 
@@ -282,7 +287,7 @@ def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typin
         # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
         line = json.dumps(event, default=repr, separators=(",", ":"))
         # Whatever it came in by: a path, a request's id, an error's text.
-        return (_SECRET.sub("steme_live_(hidden)", line) if "steme_live_" in line else line).encode()
+        return masked(line).encode()
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Lines(write),

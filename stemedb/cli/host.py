@@ -22,8 +22,8 @@ CONFIG_FILE: Final = Path("/etc/stemedb/config.env")
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
-def with_data(command: Command) -> Command:
-    """Add `--config`, `--wal-dir` and `--db-dir`; the command gets `settings`, as the data's owner."""
+def with_environment(command: Command) -> Command:
+    """Add `--config`, `--wal-dir` and `--db-dir`; the command gets `env`, the service's own variables."""
 
     @click.option("--config", metavar="FILE", help=f"Environment file of the service ({CONFIG_FILE}).")
     @click.option("--wal-dir", metavar="DIR", help="Folder of the log (else STEMEDB_WAL_DIR, config file).")
@@ -32,11 +32,22 @@ def with_data(command: Command) -> Command:
     def wrapped(config: str | None, wal_dir: str | None, db_dir: str | None, **options: Any) -> Any:  # noqa: ANN401
         given = {"STEMEDB_WAL_DIR": wal_dir, "STEMEDB_DB_DIR": db_dir}
         env = environment(Path(config) if config else None)
-        settings = read_settings(env | {name: value for name, value in given.items() if value})
+        return command(env=env | {name: value for name, value in given.items() if value}, **options)
+
+    return wrapped  # type: ignore[return-value]  # click looks at the wrapper's options only
+
+
+def with_data(command: Command) -> Command:
+    """Add the options of `with_environment`; the command gets `settings`, and runs as the data's owner."""
+
+    @with_environment
+    @functools.wraps(command)
+    def wrapped(env: dict[str, str], **options: Any) -> Any:  # noqa: ANN401
+        settings = read_settings(env)
         become_owner(settings.wal_dir)
         return command(settings=settings, **options)
 
-    return wrapped  # type: ignore[return-value]  # click looks at the wrapper's options only
+    return wrapped  # type: ignore[return-value]  # as above
 
 
 def environment(config: Path | None) -> dict[str, str]:

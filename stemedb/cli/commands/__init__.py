@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "sample": "sample:sample",
     "log": "log:log",
     "doctor": "doctor:doctor",
+    "report": "report:report",
     "completion": "completion:completion",
 }
 """Where each command is: module of this package, and the name in it."""

@@ -12,6 +12,8 @@ from stemedb.cli.output import print_json, print_table, short
 from stemedb.cli.session import json_option, with_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stemedb.cli.session import Session
 
 
@@ -24,7 +26,7 @@ def config(*, session: Session, as_json: bool) -> None:
     Server settings are those that a server started here and now would take; a bad one is refused as there.
     """
     client = client_settings(session)
-    server = server_settings()
+    server = server_settings(profiles.environment())
     table = limit_table()
     if as_json:
         print_json({"client": client, "server": server, "limits": table})
@@ -51,9 +53,8 @@ def client_settings(session: Session) -> dict[str, dict[str, str]]:
     return {name: {"value": value, "from": profile.origins[name]} for name, value in values.items()}
 
 
-def server_settings() -> dict[str, dict[str, str]]:
-    """Return what a server would read from this environment; raises `BadSettings` as it would."""
-    env = profiles.environment()
+def server_settings(env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return what a server would read from `env`; raises `BadSettings` as it would."""
     read = settings.read_settings(env)
     return {
         row.name: {

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-# Python looks this one up by name at the first connection: too late, if its own folder is root's only.
-import encodings.idna  # noqa: F401
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import click
 
 from stemedb import __version__
 from stemedb.cli import profile as profiles
 from stemedb.cli.host import with_data
+from stemedb.cli.local import ask, server_url
 from stemedb.cli.output import print_json, short
 from stemedb.cli.session import json_option
 from stemedb.client import Client
@@ -32,8 +29,7 @@ _PILOT_CLAIMS = 10_000
 _NEAR = 0.8
 _PILOT_P99_S = 0.5
 _LATENCY = re.compile(rb'^stemedb_query_latency_seconds\{quantile="0\.99"\} (\S+)$', re.MULTILINE)
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
-_MIGRATE = "Three nodes are for this: docs/operating/durability.md, When to migrate."
+_MIGRATE = "Three nodes are for this: docs/limits.md, When to migrate."
 
 
 @click.command(epilog="\b\nExample:\n  stemedb doctor --json")
@@ -48,8 +44,7 @@ def doctor(*, settings: Settings, quick: bool, backup_dir: str, as_json: bool) -
 
     Changes nothing and may run beside the server. Exit status: 0 all well, 1 warnings, 2 something fails.
     """
-    data = Data(settings.wal_dir, settings.db_dir, settings.key_dir, settings.disk_floor_mb, Path(backup_dir))
-    findings = [*library.examine(data, deep=not quick), *_server(settings)]
+    findings = examine(settings, Path(backup_dir), deep=not quick)
     status = library.worst(findings)
     if as_json:
         print_json(
@@ -63,11 +58,15 @@ def doctor(*, settings: Settings, quick: bool, backup_dir: str, as_json: bool) -
     return status
 
 
+def examine(settings: Settings, backup_dir: Path, *, deep: bool) -> list[Finding]:
+    """Return every finding about this host's data and server; `deep` also checks every page of the view."""
+    data = Data(settings.wal_dir, settings.db_dir, settings.key_dir, settings.disk_floor_mb, backup_dir)
+    return [*library.examine(data, deep=deep), *_server(settings)]
+
+
 def _server(settings: Settings) -> Iterator[Finding]:
     """Ask the running server, if there is one, and hold the pilot's list against it."""
-    host, port = settings.bind_addr
-    host = _ANY_HOST.get(host, host)
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = server_url(settings)
     try:
         with Client(
             url, profiles.environment().get("STEMEDB_API_KEY"), timeout_s=_WAIT_S, patience_s=0
@@ -105,13 +104,9 @@ def _auth(settings: Settings) -> Iterator[Finding]:
 
 def _p99_s(url: str) -> float | None:
     """Return the slowest percent's time to answer over the last minutes; None if it is not to be had."""
-    request = Request(f"{url}/metrics")  # noqa: S310 - our own address
-    if key := profiles.environment().get("STEMEDB_API_KEY"):
-        request.add_header("X-API-Key", key)
     try:
-        with urlopen(request, timeout=_WAIT_S) as reply:  # noqa: S310 - as above
-            found = _LATENCY.search(reply.read())
-    except (URLError, OSError):
+        found = _LATENCY.search(ask(f"{url}/metrics", timeout_s=_WAIT_S))
+    except OSError:
         return None
     value = float(found[1]) if found else float("nan")
     return None if value != value else value  # noqa: PLR0124 - nan: nothing was asked lately
