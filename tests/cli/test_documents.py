@@ -23,6 +23,8 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## stemedb (\S+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 # A command that is long to explain may have a page of its own beside cli.md.
 PAGES = sorted((DOCS / "reference").glob("*.md"))
+# A call in a text (`stemedb ...`) or at a prompt, up to what is no word of it any more.
+CALL = re.compile(r"(?:`|^[#$] )stemedb ((?:[^\s`|]+ ?)+)", re.MULTILINE)
 SECTIONS = dict(found for page in PAGES for found in SECTION.findall(page.read_text()))
 
 
@@ -64,6 +66,19 @@ def test_reference_names_no_option_that_there_is_not() -> None:
 def test_help_has_an_example(path: str) -> None:
     assert f"stemedb {path}" in (LEAVES[path].epilog or "")
     assert LEAVES[path].help
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: path.stem)
+def test_pages_call_only_what_there_is(page: Path) -> None:
+    for words in map(str.split, CALL.findall(page.read_text())):
+        name = next((path for path in LEAVES if words[: len(path.split())] == path.split()), None)
+        if name is None:
+            # The name of a group, or a choice between several.
+            assert len(words) == 1, words
+            assert words[0] in COMMANDS or words[0].startswith("-"), words
+            continue
+        used = {word.partition("=")[0] for word in words if word.startswith("--") and word != "--"}
+        assert used - {"--help"} - options(LEAVES[name]) == set(), words
 
 
 def test_reference_lists_every_exit_status() -> None:

@@ -1,0 +1,59 @@
+"""A systemd container for tests outside Molecule's scenarios: started, reached over SSH, removed."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tools import testhost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COMMAND_TIMEOUT_S = 300
+
+
+class Container:
+    """A host of tools/testhost.py, by its SSH as `deploy`, who may use sudo."""
+
+    def __init__(self, reached: dict[str, str], folder: Path) -> None:
+        self.name = reached["name"]
+        self.address = reached["address"]
+        self.login = f"{reached['user']}@{self.address}"
+        self.ssh_config = folder / "ssh_config"
+        self.ssh_config.write_text(
+            f"IdentityFile {reached['key']}\nStrictHostKeyChecking no\nUserKnownHostsFile /dev/null\n"
+            "LogLevel ERROR\nBatchMode yes\n"
+        )
+
+    def run(self, script: str) -> str:
+        """Run a script as root and return what it prints; what fails in it fails the test."""
+        done = self.tried(script)
+        assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}{self.journal()}"
+        return done.stdout
+
+    def tried(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as root, whatever comes of it."""
+        return subprocess.run(
+            ["ssh", "-F", self.ssh_config, self.login, "sudo", "-i", "bash", "-euo", "pipefail", "-s"],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+
+    def journal(self) -> str:
+        """The units' last words."""
+        return self.tried("journalctl --no-pager -n 30 -u 'stemedb*'").stdout
+
+
+@contextmanager
+def container(name: str, folder: Path, *, root: str = "", offline: bool = True) -> Iterator[Container]:
+    """Start a host of that name from the pristine root or a baked one; it is removed at the end."""
+    try:
+        yield Container(testhost.up(name, root=root, offline=offline), folder)
+    finally:
+        testhost.down(name)
