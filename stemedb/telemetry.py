@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 import prometheus_client
@@ -30,6 +31,7 @@ _FSYNC_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0
 _QUERY_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _OPERATION_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_OPERATIONS: Final = ("fold", "compact", "overwrite")
 _QUANTILES: Final = (0.5, 0.95, 0.99)
 _SECRET: Final = re.compile(r"steme_live_[A-Za-z0-9_-]+")  # an API key, or a part of one
 _LOG_BLOCK_LINES: Final = 256  # written together
@@ -173,6 +175,9 @@ class Telemetry:
         self.operation_errors = self._counter(
             "stemedb_storage_operation_errors_total", "Operations of the view that failed.", ("operation",)
         )
+        for name in _OPERATIONS:  # there from the start: what appears with its first error is no increase
+            self.operation_duration.labels(name)
+            self.operation_errors.labels(name)
 
     def _add_resources(self) -> None:
         """Add what may run out, each with what there is of it."""
@@ -206,6 +211,16 @@ class Telemetry:
     def count_assertions(self, present_count: int) -> None:
         """Let `stemedb_assertions_total` begin at the number of claims in a view that has been opened."""
         self._assertions.started_at = present_count
+
+    @contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        """Time an operation of the view, and count it as failed where it raises."""
+        try:
+            with self.operation_duration.labels(name).time():
+                yield
+        except BaseException:
+            self.operation_errors.labels(name).inc()
+            raise
 
     def note_created(self, count: int) -> None:
         """Count claims that were created."""

@@ -95,13 +95,12 @@ class Compactor:
 
     def _move(self) -> None:
         try:
-            with self._telemetry.operation_duration.labels("compact").time():
+            with self._telemetry.operation("compact"):
                 self._view.compact(self._follow, self._go_on)
         except Unavailable:
             # No room, most likely. The old file still serves; the health check and the metric tell.
             self._failures += not self._closed
             self._rest_until_s = time.monotonic() + limits.VIEW_COMPACT_RETRY_S
-            self._telemetry.operation_errors.labels("compact").inc()
         with self._changed:
             self._changed.notify_all()
 

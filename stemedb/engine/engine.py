@@ -17,6 +17,7 @@ from stemedb.engine.claims import Checked, check_claim
 from stemedb.engine.compacting import Compactor
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.erasing import Eraser, Erasure, erases
+from stemedb.engine.failures import Failures
 from stemedb.engine.gauges import show_engine
 from stemedb.engine.history import proof_page, signed_head
 from stemedb.engine.replay import Progress, catch_up
@@ -65,6 +66,8 @@ class Engine:
         self.view = opened.view
         self.recovery = opened.log.recovery
         self._telemetry = telemetry
+        self._failures = Failures(settings.db_dir)
+        telemetry.fsync_errors.inc(self._failures.count)
         self.failed = threading.Event()
         self.failure: Exception | None = None
         self._unsigned_allowed = settings.unsafe_skip_signatures
@@ -148,7 +151,9 @@ class Engine:
     def fail(self, error: Exception) -> None:
         """Note that storage can no longer be trusted; whoever runs the process must end it."""
         if not self.failed.is_set():
-            self._telemetry.fsync_errors.inc()
+            if not isinstance(error, Corrupt):
+                self._telemetry.fsync_errors.inc()
+                self._failures.note()
             self.failure = error
             self.failed.set()
 

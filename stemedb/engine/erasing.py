@@ -106,7 +106,7 @@ class Eraser:
         with self._overwriting:
             due = self._view.to_overwrite()
             if due:
-                with self._telemetry.operation_duration.labels("overwrite").time():
+                with self._telemetry.operation("overwrite"):
                     self._log.erase([seq for seqs in due.values() for seq in seqs])
                     self._view.overwritten(due)
 

@@ -157,7 +157,7 @@ class Writer:
             ]
             self._reached("before_fold")
             claims_before = self._view.claims_count
-            with self._telemetry.operation_duration.labels("fold").time():
+            with self._telemetry.operation("fold"):
                 self._view.fold(self._log.log_id, records)
             # An erasure makes them fewer; a counter only ever grows.
             self._telemetry.note_created(max(0, self._view.claims_count - claims_before))

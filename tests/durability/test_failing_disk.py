@@ -116,6 +116,8 @@ def test_failed_write_or_sync_ends_the_process(
         disk.heal()
         service.start()
         assert_server_shows(service.port, told)
+        # Whoever asks for metrics every now and then did not see the process that failed.
+        assert b"\nstemedb_wal_fsync_errors_total 1.0\n" in service.get("/metrics").body
         writers.stop()
     finally:
         writers.kill()
