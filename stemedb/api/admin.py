@@ -23,11 +23,9 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     call.no_parameters()
     engine = service.engine
     wanted = call.body(_erase_decoder)
-    outcome, copies = engine.erase(
-        Erasure(erase_ids(wanted.hashes), wanted.reason, who(call)),
-        now=wanted.now,
-        key_id=call.caller.key_id,
-    )
+    erasure = Erasure(erase_ids(wanted.hashes), wanted.reason, who(call))
+    with service.turns.waived:
+        outcome, copies = engine.erase(erasure, now=wanted.now, key_id=call.caller.key_id)
     content = EraseReply(outcome.status, outcome.seq, copies)
     return reply(content, _ACCEPTED, seq=outcome.position)
 

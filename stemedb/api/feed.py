@@ -69,10 +69,11 @@ def _wait_for_news(service: Service, engine: Engine, after_seq: int, wait_s: flo
     if not wait_s or engine.view.applied_seq > after_seq or not service.waiting.acquire(blocking=False):
         return
     try:
-        deadline = time.monotonic() + wait_s
-        while service.state is State.SERVING and (left_s := deadline - time.monotonic()) > 0:
-            if engine.view.wait_for(after_seq + 1, min(left_s, limits.FEED_LOOK_S)):
-                return
+        with service.turns.waived:
+            deadline = time.monotonic() + wait_s
+            while service.state is State.SERVING and (left_s := deadline - time.monotonic()) > 0:
+                if engine.view.wait_for(after_seq + 1, min(left_s, limits.FEED_LOOK_S)):
+                    return
     finally:
         service.waiting.release()
 

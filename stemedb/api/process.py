@@ -62,7 +62,9 @@ class Process:
         self._log = log
         self._listener = listener
         self._service = Service(telemetry, log, guards, on_corrupt=lambda: self._news.put(_News.BROKEN))
-        self._server = Server(listener, Application(self._service), self._service, adopted=adopted)
+        self._server = Server(
+            listener, Application(self._service), self._service, adopted=adopted, turns=self._service.turns
+        )
         self._server.show(telemetry)
         self._serving = threading.Thread(target=self._server.serve, name="intake", daemon=True)
         self._notifier = systemd.Notifier(env.get("NOTIFY_SOCKET"))

@@ -14,6 +14,7 @@ from cheroot import wsgi
 
 from stemedb import limits
 from stemedb.api.intake import Intake
+from stemedb.api.turns import Turns
 
 if TYPE_CHECKING:
     import socket
@@ -38,9 +39,10 @@ class Watcher(Protocol):
 class Workers:
     """A fixed number of threads that answer requests: the pool interface that cheroot documents."""
 
-    def __init__(self, count: int, name: str) -> None:
-        """Make `count` threads, not started yet."""
+    def __init__(self, count: int, name: str, turns: Turns | None = None) -> None:
+        """Make `count` threads, not started yet; each needs one of `turns` to take a request."""
         self.min = count
+        self._turns = turns
         self._queue: queue.SimpleQueue[Connection | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(count)
@@ -80,7 +82,7 @@ class Workers:
 
     def _work(self) -> None:
         name = threading.current_thread().name
-        while (connection := self.get()) is not None:
+        while (connection := self._take()) is not None:
             reserved = connection.streams
             self._busy.add(name)
             try:
@@ -92,18 +94,34 @@ class Workers:
                 if reserved:
                     self._free.release()
 
+    def _take(self) -> Connection | None:
+        if self._turns:
+            self._turns.take(self._queue.qsize)
+        return self.get()
+
 
 class Server(wsgi.Server):
     """The HTTP server of one service, on a socket it is given."""
 
-    def __init__(self, listener: socket.socket, app: Application, watcher: Watcher, *, adopted: bool) -> None:
-        """Serve `app` on `listener`; `adopted` says that its queue belongs to somebody who outlives us."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        app: Application,
+        watcher: Watcher,
+        *,
+        adopted: bool,
+        turns: Turns | None = None,
+    ) -> None:
+        """Serve `app` on `listener`; `adopted` says that its queue belongs to somebody who outlives us.
+
+        `turns` are those that the application waives while it waits.
+        """
         super().__init__(listener.getsockname()[:2], app, server_name="stemedb")
         self.software = "stemedb"
         self.socket = listener
         self.adopted = adopted
         self.draining = False
-        self.requests: Workers = Workers(limits.HTTP_WORKERS, "http")
+        self.requests: Workers = Workers(limits.HTTP_WORKERS, "http", turns or Turns())
         self.bulk: Workers = Workers(limits.BULK_REQUESTS_MAX, "bulk")
         self.intake = Intake(self, listener)
         self._watcher = watcher

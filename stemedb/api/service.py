@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from stemedb import limits
+from stemedb.api.turns import Turns
 from stemedb.errors import Corrupt, StemedbError, Unavailable
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Service:
         self.corrupt: Corrupt | None = None
         self.helpers = ThreadPoolExecutor(limits.BULK_HELPERS, thread_name_prefix="helper")
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
+        self.turns = Turns()
         self._on_corrupt = on_corrupt
         self._engine: Engine | None = None
         self._began = time.monotonic()
