@@ -84,7 +84,7 @@ class _Client:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         self.fd = self.socket.fileno()
         self.unsent = memoryview(b"")
         self.received = b""
@@ -170,7 +170,11 @@ def drive(port: int, requests: list[bytes], clients: int, seconds: float) -> Loa
     elapsed = time.perf_counter() - began
     ordered = sorted(took)
     return Load(
-        len(took), elapsed, ordered[len(took) // 2], ordered[min(len(took) - 1, len(took) * 99 // 100)], statuses
+        len(took),
+        elapsed,
+        ordered[len(took) // 2],
+        ordered[min(len(took) - 1, len(took) * 99 // 100)],
+        statuses,
     )
 
 

@@ -1,7 +1,7 @@
 """One question a request: `python -m bench asking`.
 
-Without a lens, with each lens, skeptic and layered at 10 and 1,000 candidates, and one claim by its id, against
-the same requests answered with a constant. Sixteen clients; each question is about another subject.
+Without a lens, with each lens, skeptic and layered at 10 and 1,000 candidates, and one claim by its id,
+against the same requests answered with a constant. Sixteen clients; each question is about another subject.
 """
 
 from __future__ import annotations

@@ -26,12 +26,13 @@ _encoder = msgspec.json.Encoder()
 class Call:
     """A request: its path arguments, parameters, headers and body."""
 
-    __slots__ = ("arguments", "environ")
+    __slots__ = ("_parameters", "arguments", "environ")
 
     def __init__(self, environ: dict[str, Any], arguments: Mapping[str, str]) -> None:
         """Look at `environ` (WSGI); `arguments` are the variable parts of the path."""
         self.environ = environ
         self.arguments = arguments
+        self._parameters: dict[str, list[str]] | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header's value."""
@@ -57,6 +58,11 @@ class Call:
 
     def parameters(self) -> dict[str, list[str]]:
         """Return the query's parameters, `a=1&a=2` and `a[]=1&a[]=2` alike; raises `Invalid`."""
+        if self._parameters is None:
+            self._parameters = self._read_parameters()
+        return self._parameters
+
+    def _read_parameters(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         try:
             pairs = parse_qsl(

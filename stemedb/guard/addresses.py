@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
+
+from stemedb import limits
 
 Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -73,6 +76,7 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return found is not None and any(found in network for network in networks)
 
 
+@lru_cache(maxsize=limits.RATE_NAMES_MAX)
 def _parse(text: str) -> _Address | None:
     try:
         found = ip_address(text)

@@ -63,7 +63,7 @@ def tie_rank(timestamp: int, claim_id: bytes) -> tuple[int, bytes]:
 
 def tie_key(candidate: Candidate) -> tuple[int, bytes]:
     """`tie_rank` of a candidate."""
-    return tie_rank(candidate.timestamp, candidate.id)
+    return (-candidate.timestamp, candidate.id)
 
 
 def newest(candidates: Iterable[Candidate]) -> Candidate:

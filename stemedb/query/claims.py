@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stemedb.lens import Candidate
 from stemedb.model.claim import ZERO_HASH, Signature
@@ -17,7 +17,7 @@ from stemedb.model.wire import (
     value_to_wire,
     vector_numbers,
 )
-from stemedb.query.enrich import Surroundings
+from stemedb.query.enrich import NO_VOTES, Surroundings
 from stemedb.query.moment import Moment
 from stemedb.query.question import Question
 from stemedb.store import ClaimRow
@@ -29,8 +29,7 @@ SOURCE_DISPUTED = "source_disputed"
 EPOCH_SUPERSEDED = "epoch_superseded"
 
 
-@dataclass(frozen=True, slots=True)
-class SeenClaim:
+class SeenClaim(NamedTuple):
     """A claim at a moment; `confidence` as the question counts it."""
 
     row: ClaimRow
@@ -52,7 +51,9 @@ def see(row: ClaimRow, moment: Moment, around: Surroundings, *, decay: bool = Tr
     assertion = row.assertion
     if not moment.sees(row.seq, assertion.timestamp):
         return None
-    signatures = around.signatures(row)
+    # Most claims are plain: nobody endorsed them, voted on them or revised them.
+    plain = not row.flags
+    signatures = row.signatures if plain else around.signatures(row)
     confidence = assertion.confidence
     if decay:
         age_s = moment.clock_s - assertion.timestamp
@@ -61,10 +62,10 @@ def see(row: ClaimRow, moment: Moment, around: Surroundings, *, decay: bool = Tr
         row,
         signatures,
         confidence,
-        around.votes(row),
+        NO_VOTES if plain else around.votes(row),
         around.source_status(assertion.source_hash),
         around.is_superseded(assertion.epoch),
-        around.hidden_by(row, signatures),
+        None if plain else around.hidden_by(row, signatures),
     )
 
 
@@ -77,7 +78,7 @@ def candidate(seen: SeenClaim, around: Surroundings) -> Candidate:
         assertion.timestamp,
         seen.confidence,
         assertion.source_class,
-        tuple(signature.agent_id for signature in seen.signatures),
+        tuple([signature.agent_id for signature in seen.signatures]),
         seen.votes.weight,
         around.mean_trust(seen.signatures),
         seen.superseded,

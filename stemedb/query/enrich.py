@@ -20,7 +20,7 @@ from stemedb.store.rows import TrustRow
 
 _LEFT_BEHIND = frozenset({Supersession.REPLACES, Supersession.RETRACTS})
 _RAISES = frozenset({Lifecycle.UNDER_REVIEW, Lifecycle.APPROVED})
-_NO_VOTES = VotesOut()
+NO_VOTES = VotesOut()
 
 
 class Surroundings:
@@ -34,6 +34,7 @@ class Surroundings:
         self._epochs: dict[bytes, bool] = {}
         self._trust: dict[bytes, float] = {}
         self._trust_seq: int | None = None
+        self._anybody_judged: bool | None = None
 
     def signatures(self, row: ClaimRow) -> tuple[Signature, ...]:
         """Return the signatures of a claim that are visible."""
@@ -56,7 +57,7 @@ class Surroundings:
                 given = (vote.timestamp, seq, vote.weight)
                 live[vote.agent_id] = given if standing is None else max(standing, given)
         weights = [weight for _, _, weight in live.values() if weight]
-        return VotesOut(len(weights), fsum(weights)) if weights else _NO_VOTES
+        return VotesOut(len(weights), fsum(weights)) if weights else NO_VOTES
 
     def source_status(self, source_hash: bytes) -> SourceStatus | None:
         """Return the status of a source; None where it is not registered."""
@@ -86,10 +87,14 @@ class Surroundings:
         """Return the mean trust 0..1 of those who signed; the neutral one for nobody."""
         if not signatures:
             return NEUTRAL_TRUST
-        return fsum(self.trust(signature.agent_id) for signature in signatures) / len(signatures)
+        return fsum([self.trust(signature.agent_id) for signature in signatures]) / len(signatures)
 
     def trust(self, agent_id: bytes) -> float:
         """Return an agent's trust 0..1: the last judgement visible, drifted to the question's clock."""
+        if self._anybody_judged is None:
+            self._anybody_judged = self._snapshot.has_trust
+        if not self._anybody_judged:
+            return NEUTRAL_TRUST
         if agent_id not in self._trust:
             row = self.last_judgement(agent_id)
             if row is None:

@@ -181,6 +181,11 @@ class Snapshot:
         """Say whether an agent was held against a gold standard already."""
         return self._tables.judged.has(self._txn, gold_id + agent_id)
 
+    @property
+    def has_trust(self) -> bool:
+        """Whether any agent was ever judged."""
+        return next(self._tables.trust.walk(self._txn), None) is not None
+
     def trust(self, agent_id: bytes, seq: int) -> rows.TrustRow | None:
         """Return an agent's last judgement up to `seq`."""
         found = self._tables.trust.last(self._txn, agent_id, keys.owned(agent_id, seq))

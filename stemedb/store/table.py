@@ -79,12 +79,13 @@ class Table(Generic[Row]):
             found = cursor.set_range(start) if start else cursor.first()
             if found and after is not None and cursor.key() == after:
                 found = cursor.next()
-            while found:
-                key = bytes(cursor.key())
+            if not found:
+                return
+            for place, value in cursor.iternext():
+                key = bytes(place)
                 if not key.startswith(prefix):
                     return
-                yield key, self._decode(key, cursor.value())
-                found = cursor.next()
+                yield key, self._decode(key, value)
 
     def last(self, txn: lmdb.Transaction, prefix: bytes, up_to: bytes) -> tuple[bytes, Row] | None:
         """Return the last row whose key begins with `prefix` and is at most `up_to`."""
