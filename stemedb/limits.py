@@ -115,6 +115,21 @@ LOG_READ_CHUNK_BYTES: Final = 1 * MIB  # each later read
 LOG_INDEX_STEP_BYTES: Final = 64 * KIB  # a segment's index remembers one frame in so many bytes
 LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk is full
 
+# -- backups --
+ARCHIVE_LOOK_S: Final = 0.25  # how often the archive looks for what was synced
+ARCHIVE_RETRY_S: Final = 1.0  # after something went wrong
+ARCHIVE_STATE_EVERY_S: Final = 10.0  # an idle archive says so often that it lacks nothing
+ARCHIVE_METRICS_EVERY_S: Final = 1.0
+ARCHIVE_LAG_S_MAX: Final = 60.0  # a record that is not archived for so long: health says degraded
+BACKUP_ROOM_FACTOR: Final = 2  # free space wanted, in sizes of what is to be written
+BACKUP_COPY_S_MAX: Final = 3600.0  # for copying the view; then the backup gives up, as its pages are pinned
+BACKUP_GROWTH_BYTES_MAX: Final = 4 * 1024 * MIB  # that the view may grow by meanwhile
+BACKUP_ARCHIVE_WAIT_S: Final = 60.0  # for the archive to hold what the copy of the view holds
+BACKUP_MANIFEST_BYTES_MAX: Final = 16 * MIB
+TRUSTED_KEYS_BYTES_MAX: Final = 64 * KIB
+DRILL_ARCHIVE_WAIT_S: Final = 60.0  # for the archive to hold the drill's claim
+DRILL_TRIES_MAX: Final = 3  # restores, where something was erased meanwhile
+
 # -- settings --
 PORT_MAX: Final = 65_535
 DISK_FLOOR_MB_MAX: Final = 1024 * 1024

@@ -21,6 +21,7 @@ from stemedb.log.protocol import Clock, Draft, Head, Position, Record
 from stemedb.log.recovery import Recovery, Tail
 from stemedb.log.rotation import NextSegment
 from stemedb.log.segments import Segment, Segments
+from stemedb.log.synced import SyncedFile
 
 OnBatch = Callable[[float, int, int], None]
 """Told after each batch: seconds its sync took, its records, its bytes."""
@@ -68,6 +69,8 @@ class LocalLog:
         self._fd = os.open(segments.items[-1].path, os.O_RDWR | os.O_CLOEXEC)
         self._capacity = os.fstat(self._fd).st_size
         self._offset = tail.offset
+        self._synced = SyncedFile(segments.folder, segments.log_id)
+        self._publish(tail.head)
 
     @property
     def log_id(self) -> bytes:
@@ -91,7 +94,7 @@ class LocalLog:
             self._reached("after_sync")
             self._index(at.first_seq, frames)
             self._offset += len(data)
-            self._board.publish(Head(at.first_seq + len(batch) - 1, chain, at.recorded_at + len(batch) - 1))
+            self._publish(Head(at.first_seq + len(batch) - 1, chain, at.recorded_at + len(batch) - 1))
             if self._offset > self._capacity * _PREPARE_AT:
                 self._next.prepare()
         if self._on_batch is not None:
@@ -147,9 +150,15 @@ class LocalLog:
             self._board.close()
             if self._fd >= 0:
                 self._next.close()
+                self._synced.close()
                 os.close(self._fd)
                 self._fd = -1
                 self._folder_lock.close()
+
+    def _publish(self, head: Head) -> None:
+        """Show a durable head to this process and to others."""
+        self._synced.publish(head, self._segments.items[-1].header.offset + self._offset)
+        self._board.publish(head)
 
     def _reached(self, point: str) -> None:
         if self._faults is not None:

@@ -14,6 +14,7 @@ from stemedb.log.folder import META_NAME, read_meta, segment_name, segment_paths
 from stemedb.log.frames import HEADER_BYTES, BadHeader, decode_header
 from stemedb.log.lock import FolderLock
 from stemedb.log.segments import RESTORE, Segment, Walk
+from stemedb.log.synced import NAME as SYNCED_NAME
 
 
 class Repair(NamedTuple):
@@ -53,6 +54,7 @@ def repair(folder: Path, truncate_at: int, backup_dir: Path) -> Repair:
             raise Conflict(f"the log ends before record {truncate_at}: nothing to cut")
         saved = _save([kept.path, *later], backup_dir)
         cut_bytes = tail_bytes + sum(path.stat().st_size for path in later)
+        (folder / SYNCED_NAME).unlink(missing_ok=True)  # it speaks of what is cut now
         # From the end, so that a repair cut short leaves a log that only ends later.
         for path in reversed(later):
             path.unlink()

@@ -17,7 +17,15 @@ from typing import Any
 import pytest
 
 from stemedb import limits
-from stemedb.telemetry import LatencyWindow, LogSink, Telemetry, make_logger
+from stemedb.telemetry import (
+    TEXTFILE_METRICS,
+    LatencyWindow,
+    LogSink,
+    Sample,
+    Telemetry,
+    make_logger,
+    textfile,
+)
 
 NAMES = (
     "stemedb_query_latency_seconds",
@@ -152,3 +160,12 @@ def test_a_reader_of_the_log_that_hangs_holds_nobody() -> None:
     told = [json.loads(line) for line in lines if line.startswith(b"{")]
     assert {each["event"] for each in told} == {"log lines dropped"}
     assert len(lines) - len(told) + sum(each["count"] for each in told) == sent_count
+
+
+def test_textfiles_of_backups_are_documented_and_read_by_others() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+    theirs = dict(DOCUMENTED.findall(page.partition("## What host jobs write")[2]))
+    assert dict.fromkeys(TEXTFILE_METRICS, "gauge").items() <= theirs.items()
+    text = textfile([Sample("stemedb_archive_seq", 7), Sample("stemedb_drill_result", 1, {"result": "pass"})])
+    assert families(text.decode()) == {"stemedb_archive_seq": "gauge", "stemedb_drill_result": "gauge"}
+    assert b'stemedb_drill_result{result="pass"} 1.0' in text

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "config": "config:config",
     "sample": "sample:sample",
     "log": "log:log",
+    "archive": "archive:archive",
     "doctor": "doctor:doctor",
     "report": "report:report",
     "completion": "completion:completion",
