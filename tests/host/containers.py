@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,6 +45,18 @@ class Container:
             check=False,
             timeout=COMMAND_TIMEOUT_S,
         )
+
+    def ssh_bytes(self, command: str, *, sudo: bool = False) -> bytes:
+        """Run one command whose output is no text."""
+        words = ["sudo", "sh", "-c", shlex.quote(command)] if sudo else [command]
+        done = subprocess.run(
+            ["ssh", "-F", self.ssh_config, self.login, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+        return done.stdout
 
     def journal(self) -> str:
         """The units' last words."""

@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections import Counter
 from pathlib import Path
+from typing import Protocol
 
 from stemedb.client import Client, Filters
 from stemedb.errors import StemedbError
@@ -15,12 +16,19 @@ from stemedb.log.verify import verify
 from stemedb.model import assertion_id, canonical_bytes
 from stemedb.model.records import AssertionRecord, decode_body
 from tests.power.load import Ledger
-from tools.testvm import Machine
 
 ANSWER_TIMEOUT_S = 60
 
 
-def copy_log(machine: Machine, folder: Path) -> Path:
+class Reached(Protocol):
+    """A machine or a container, as far as this looks at it."""
+
+    def ssh_bytes(self, command: str, *, sudo: bool = False) -> bytes:
+        """Run a command there and return what it prints."""
+        ...
+
+
+def copy_log(machine: Reached, folder: Path) -> Path:
     """Bring the machine's log here as it lies on its disk; the server's key stays where it is."""
     packed = machine.ssh_bytes("tar -C /data/wal --exclude=keys --sparse -c .", sudo=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
