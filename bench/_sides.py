@@ -38,7 +38,9 @@ def free_port() -> int:
 def scratch() -> Iterator[Path]:
     """Give a folder on the disk of the checkout: a temporary file system would have no sync to wait for."""
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name:
-        yield Path(name).resolve()
+        folder = Path(name).resolve()
+        folder.chmod(0o755)  # PostgreSQL's account keeps a folder in it
+        yield folder
 
 
 @contextmanager
@@ -97,4 +99,13 @@ def noop() -> Iterator[Side]:
     """Run the same server with an application that answers a constant."""
     port = free_port()
     with served("no-op", [sys.executable, "-m", "bench._noop", str(port)], port) as side:
+        yield side
+
+
+@contextmanager
+def twin(kind: str, where: str, *, verified: bool = True) -> Iterator[Side]:
+    """Run a twin over `postgres` or `sqlite`; `where` is a connection string, or a new file's path."""
+    port = free_port()
+    command = [sys.executable, "-m", "bench._twin", kind, str(port), where]
+    with served(kind, command if verified else [*command, "unverified"], port) as side:
         yield side
