@@ -23,6 +23,7 @@ VARIABLES = sorted(
 # Who judges a rendered file: the first pattern that its template's path matches, by the tool named before it.
 TOOLS = (
     ("unit", r"\.(service|socket|timer|target|mount|path)\.j2$"),
+    ("drop-in", r"/prometheus\.conf\.j2$"),
     ("environment", r"config\.env\.j2$"),
     ("journald", r"journald\.conf\.j2$"),
     ("iptables", r"(rules|stemedb)\.v4\.j2$"),

@@ -73,6 +73,18 @@ def test_systemd_has_nothing_to_say_about_units(machine: Machine, files: Callabl
         assert machine.run(f"systemd-analyze verify {path} 2>&1") == "", path
 
 
+def test_systemd_has_nothing_to_say_about_drop_ins(
+    machine: Machine, files: Callable[[str], list[str]]
+) -> None:
+    place = "/run/systemd/system/prometheus.service.d"
+    for path in files("drop-in"):
+        # A name that comes after the role's own.
+        machine.run(f"install -D -m 644 {path} {place}/90-contract.conf")
+        said = machine.run("systemd-analyze verify --man=no prometheus.service 2>&1")
+        machine.run(f"rm -r {place}")
+        assert said == "", path
+
+
 def test_service_takes_its_environment(machine: Machine, files: Callable[[str], list[str]]) -> None:
     paths = files("environment")
     assert paths
