@@ -29,8 +29,9 @@ lint: venv ## ruff, mypy, layering, shellcheck, yamllint, ansible-lint
 bench: venv ## measure this machine and the service on it
 	@.venv/bin/python -m bench
 
-docs: venv ## write the tables that come from the roles' specifications, check every link
+docs: venv ## write what is made of descriptions (tables of roles, dashboards), check every link
 	@.venv/bin/python tools/role_docs.py
+	@.venv/bin/python tools/dashboards.py
 	@.venv/bin/python tools/check_docs.py
 
 venv: ## make or complete .venv (PYTHON=3.10: the service and its tests only, in .venv-3.10)
