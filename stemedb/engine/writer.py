@@ -30,18 +30,29 @@ Result = Outcome | StemedbError
 
 
 class _Ticket:
-    """Changes of one caller, which waits for `done`."""
+    """Changes of one caller, which waits until it is told what became of them."""
 
-    __slots__ = ("changes", "done", "error", "key_id", "results", "size_bytes", "solo")
+    __slots__ = ("_told", "changes", "error", "key_id", "results", "size_bytes", "solo")
 
     def __init__(self, changes: Sequence[Change], key_id: bytes | None) -> None:
         self.changes = changes
         self.key_id = key_id
         self.solo = any(change.solo for change in changes)
         self.size_bytes = sum(change.size_bytes for change in changes)
-        self.done = threading.Event()
         self.results: list[Result] = []
         self.error: StemedbError | None = None
+        # A bare lock, held until the answer is there: an Event is a lock, a condition and a queue of locks.
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def wait(self) -> None:
+        """Return when `tell` was called."""
+        self._told.acquire()
+
+    def tell(self) -> None:
+        """Wake the caller; a second call does nothing."""
+        if self._told.locked():
+            self._told.release()
 
 
 class Writer:
@@ -95,7 +106,7 @@ class Writer:
             self._tickets.append(ticket)
             self._queued += len(changes)
             self._wake.notify()
-        ticket.done.wait()
+        ticket.wait()
         if ticket.error is not None:
             raise ticket.error
         return ticket.results
@@ -166,7 +177,7 @@ class Writer:
             ticket.results = [
                 settle if isinstance(settle, StemedbError) else settle(first_seq) for settle in settles
             ]
-            ticket.done.set()
+            ticket.tell()
 
     def _reached(self, point: str) -> None:
         if self._faults is not None:
@@ -186,7 +197,7 @@ class Writer:
 def _refuse(tickets: Sequence[_Ticket], error: StemedbError) -> None:
     for ticket in tickets:
         ticket.error = error
-        ticket.done.set()
+        ticket.tell()
 
 
 def _decide_all(ticket: _Ticket, batch: Batch) -> list[Settle | StemedbError]:
