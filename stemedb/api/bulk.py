@@ -103,19 +103,22 @@ class Results:
 
 def lines_of(body: Body) -> Iterator[Line]:
     """Yield the lines of `body` that came whole; raises what reading raises, `TooLarge` beyond 100,000."""
-    rest, number, overlong = b"", 0, False
+    rest, number, overlong = bytearray(), 0, False
     while block := body.read1(limits.BULK_READ_BYTES):
-        *whole, rest = (rest + block).split(b"\n")
-        for content in whole:
+        # Only what is new is searched and only the line's own end copied: a line may come byte by byte.
+        *ends, beginning = block.split(b"\n")
+        for end in ends:
+            rest += end
             number += 1
             if number > limits.BULK_LINES_MAX:
                 raise TooLarge(f"more than {limits.BULK_LINES_MAX} lines; those before stand")
-            yield Line(number, None if overlong or len(content) > limits.BULK_LINE_BYTES_MAX else content)
-            overlong = False
+            yield Line(number, None if overlong or len(rest) > limits.BULK_LINE_BYTES_MAX else bytes(rest))
+            rest, overlong = bytearray(), False
+        rest += beginning
         if len(rest) > limits.BULK_LINE_BYTES_MAX:
-            rest, overlong = b"", True
+            rest, overlong = bytearray(), True
     if body.complete and (rest or overlong):
-        yield Line(number + 1, None if overlong else rest)
+        yield Line(number + 1, None if overlong else bytes(rest))
 
 
 def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:

@@ -18,6 +18,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 from stemedb import limits
 from stemedb.api import problem
+from stemedb.api.crowd import place_of
 from stemedb.api.stream import ChunkedBody, LengthBody, StreamIn, StreamOut
 from stemedb.errors import Invalid, StemedbError
 
@@ -118,11 +119,12 @@ class Connection(HTTPConnection):
         # An IPv6 socket shows IPv4 clients in mapped form; logs and limits want the address itself.
         self.remote_addr = host[7:] if host.startswith("::ffff:") and "." in host else host
         self.remote_port = address[1]
+        self.place = place_of(self.remote_addr)
         self.wfile: Outbox | StreamOut = Outbox()
         self.stage = Stage.COLLECTING
         self.collected: bytes | bytearray = b""
         self.head: Head | None = None
-        self.counted_bytes = 0  # of `collected`, as intake's total has them
+        self.held_bytes = 0  # of requests, as the crowd's totals have them
         self.since = 0.0  # when the present stage began, by time.monotonic()
         self.deadline = FOREVER  # when it ends at the latest
         self.streams = False
@@ -135,6 +137,11 @@ class Connection(HTTPConnection):
     def idle(self) -> bool:
         """Whether nothing of a request has arrived."""
         return self.stage is Stage.COLLECTING and not self.collected
+
+    @property
+    def is_collecting(self) -> bool:
+        """Whether it waits for its client to send, so that intake may end it."""
+        return self.stage in (Stage.COLLECTING, Stage.LINGERING)
 
     def wait(self, stage: Stage, timeout_s: float) -> None:
         """Enter `stage`, for `timeout_s` at most; the deadline first, because the sweep looks at any time."""

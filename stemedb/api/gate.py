@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stemedb import limits
 from stemedb.api.call import Call
 from stemedb.api.permissions import rule_of
+from stemedb.api.problem import SAFE_HEADERS
 from stemedb.errors import Forbidden, QuotaExceeded
 from stemedb.guard import ANYONE, Balance, Caller, Guards, Origin, Pace, Rule, client_name
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
-_SAFE: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 _EXPOSED: Final = (
     "ETag, Retry-After, Stemedb-Audit-Id, Stemedb-Seq, X-Request-Id, X-Quota-Limit, X-Quota-Remaining, "
     "X-Quota-Reset, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
@@ -111,7 +106,7 @@ class Gate:
     def add_headers(self, environ: Environ, headers: Headers) -> None:
         """Add what every reply carries."""
         present = {name for name, _ in headers}
-        headers += [(name, value) for name, value in _SAFE.items() if name not in present]
+        headers += [(name, value) for name, value in SAFE_HEADERS.items() if name not in present]
         if origin := self._allowed_page(environ):
             headers += [
                 ("Access-Control-Allow-Origin", origin),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from stemedb import limits
 from stemedb.api import problem
 from stemedb.api.connection import FOREVER, Connection, Stage
+from stemedb.api.crowd import Crowd
 from stemedb.api.head import given_request_id, read_head
 from stemedb.api.stream import StreamOut
 from stemedb.errors import StemedbError, TooSlow, Unavailable
@@ -38,9 +39,10 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Intake:
     """All connections of one server."""
 
-    def __init__(self, server: Server, listener: socket.socket) -> None:
-        """Watch `listener`; nothing is accepted before `run`."""
+    def __init__(self, server: Server, listener: socket.socket, connections_max: int) -> None:
+        """Watch `listener`; nothing is accepted before `run`, and never more than `connections_max`."""
         self._server = server
+        self._connections_max = connections_max
         self._listener = listener
         listener.settimeout(0)
         self._listener_fd = listener.fileno()
@@ -49,7 +51,7 @@ class Intake:
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self._accepting = False
         self._connections: dict[int, Connection] = {}
-        self._collected_bytes = 0
+        self._crowd = Crowd()
         self._unsent_bytes = 0
         self._unsent_lock = threading.Lock()
         self._drain_began = FOREVER
@@ -114,10 +116,9 @@ class Intake:
     def _accept(self) -> bool:
         """Accept what waits; say whether there may be more."""
         for _ in range(_ACCEPTS_MAX):
-            if len(self._connections) >= limits.CONNECTIONS_MAX:
-                self._listen(
-                    wanted=False
-                )  # the sweep looks again; until then they wait in the kernel's queue
+            if len(self._connections) >= self._connections_max and not self._make_way():
+                # The sweep looks again; until then they wait in the kernel's queue.
+                self._listen(wanted=False)
                 return False
             try:
                 sock, address = self._listener.accept()
@@ -133,18 +134,30 @@ class Intake:
             connection = Connection(self._server, sock, address)
             connection.wait(Stage.COLLECTING, limits.HEAD_TIMEOUT_S)
             self._connections[connection.fd] = connection
+            self._crowd.add(connection)
             self._epoll.register(connection.fd, _READ)
         return True
+
+    def _make_way(self) -> bool:
+        """Drop some connections that wait for their clients, so that new ones find room; say whether any."""
+        leaving = self._crowd.too_many()
+        for connection in leaving:
+            if connection.collected:
+                self._say(connection, Unavailable("too many connections", code="overloaded"))
+            self._drop(connection)
+        return bool(leaving)
 
     # -- collecting --
 
     def _advance(self, connection: Connection) -> None:
+        if connection.stage is Stage.SERVING:
+            return  # an event meant for who had this descriptor before; a worker has the connection
         if connection.stage is Stage.SENDING:
             self._send(connection)
             return
         if connection.pipelined:
             connection.pipelined = False
-            self._count(connection, len(connection.collected))
+            connection.wait(Stage.COLLECTING, limits.HEAD_TIMEOUT_S)
             self._consider(connection)
             return
         try:
@@ -161,21 +174,25 @@ class Intake:
         else:
             self._collect(connection, data)
 
-    def _count(self, connection: Connection, size_bytes: int) -> None:
-        """Note that so many more bytes of `connection` wait (fewer, when negative)."""
-        connection.counted_bytes += size_bytes
-        self._collected_bytes += size_bytes
-
     def _collect(self, connection: Connection, data: bytes) -> None:
         if connection.collected:
             if isinstance(connection.collected, bytes):
                 connection.collected = bytearray(connection.collected)
             connection.collected += data
         else:
-            connection.collected = data
+            # RFC 9112 2.2: empty lines before a request are an old habit of clients, to be ignored. They
+            # begin nothing, so they do not lengthen the time that a connection may lie idle either.
+            connection.collected = data.lstrip(b"\r\n")
+            if not connection.collected:
+                self._epoll.modify(connection.fd, _READ)
+                return
             connection.wait(Stage.COLLECTING, limits.HEAD_TIMEOUT_S)
-        self._count(connection, len(data))
-        if self._collected_bytes > limits.COLLECTED_BYTES_MAX:
+        self._crowd.hold(connection, len(connection.collected))
+        for each in self._crowd.too_large():
+            self._refuse(each, Unavailable("too many unfinished requests", code="overloaded"))
+        if connection.stage is not Stage.COLLECTING:
+            return  # it was the largest of all
+        if self._crowd.is_full:
             self._refuse(connection, Unavailable("too many unfinished requests", code="overloaded"))
         else:
             self._consider(connection)
@@ -190,16 +207,12 @@ class Intake:
         if workers is None:
             self._epoll.modify(connection.fd, _READ)
         else:
-            self._count(connection, -connection.counted_bytes)
             workers.put(connection)
 
     def _workers_for(self, connection: Connection) -> Workers | None:
         """Return who shall answer, with the connection made ready for them; None while bytes are missing."""
         head = connection.head
         if head is None:
-            # RFC 9112 2.2: an old habit of clients, to be ignored.
-            connection.collected = connection.collected.lstrip(b"\r\n")
-            self._count(connection, len(connection.collected) - connection.counted_bytes)
             head = connection.head = read_head(connection.collected)
             if head is None:
                 return None
@@ -214,7 +227,7 @@ class Intake:
             return self._server.bulk
         if len(connection.collected) < head.total:
             return None
-        if self._server.requests.waiting >= limits.READY_REQUESTS_MAX:
+        if self._server.requests.is_full_for(connection.place):
             raise Unavailable("too many requests wait for a worker", code="overloaded")
         connection.begin_serving()
         return self._server.requests
@@ -235,6 +248,7 @@ class Intake:
             connection.socket.settimeout(0)
             self._linger(connection)
             return
+        self._crowd.hold(connection, len(connection.collected))
         connection.keep = keep
         connection.unsent = memoryview(connection.wfile.take())
         if self._try_send(connection):
@@ -276,6 +290,8 @@ class Intake:
             self._drop(connection)
             return
         connection.head = None
+        if connection.collected:
+            connection.collected = connection.collected.lstrip(b"\r\n")
         connection.pipelined = bool(connection.collected)
         connection.wait(Stage.COLLECTING, limits.IDLE_TIMEOUT_S)
         # The socket takes bytes, so its event comes at once: intake's own thread goes on with what is here.
@@ -283,16 +299,20 @@ class Intake:
 
     def _refuse(self, connection: Connection, error: StemedbError) -> None:
         """Refuse what has not become a request."""
+        self._say(connection, error)
+        self._linger(connection)
+
+    def _say(self, connection: Connection, error: StemedbError) -> None:
+        """Send a refusal, as far as it can be sent at once."""
         instance = problem.request_id(given_request_id(connection.collected))
         self._server.refused(error, instance, connection.remote_addr)
         with suppress(OSError):
             connection.socket.send(problem.raw_reply(error, instance))  # small, and nothing was sent before
-        self._linger(connection)
 
     def _linger(self, connection: Connection) -> None:
         """Read on for a while: closing on unread bytes would take the reply away from the client."""
-        self._count(connection, -connection.counted_bytes)
         connection.collected = b""
+        self._crowd.hold(connection, 0)
         connection.wait(Stage.LINGERING, limits.LINGER_TIMEOUT_S)
         with suppress(OSError):
             connection.socket.shutdown(socket.SHUT_WR)
@@ -308,8 +328,7 @@ class Intake:
 
     def _drop(self, connection: Connection) -> None:
         self._forget_unsent(connection)
-        if connection.counted_bytes:
-            self._count(connection, -connection.counted_bytes)
+        self._crowd.remove(connection)
         self._connections.pop(connection.fd, None)
         connection.close()
 
@@ -329,8 +348,20 @@ class Intake:
             ):
                 # One last look: a request may have come in this instant.
                 self._advance(connection) if _readable(connection) else self._drop(connection)
-        if not self._accepting and not draining and len(self._connections) < limits.CONNECTIONS_MAX:
+        self._drop_slow_readers(now)
+        if not self._accepting and not draining:
             self._listen(wanted=True)
+
+    def _drop_slow_readers(self, now: float) -> None:
+        """While replies fill half of the room they may take, drop the largest that lie there for a while."""
+        if self._unsent_bytes <= limits.UNSENT_BYTES_MAX // 2:
+            return
+        slow = [each for each in self._connections.values() if each.stage is Stage.SENDING]
+        for connection in sorted(slow, key=lambda each: -len(each.unsent)):
+            if now - connection.since > limits.CROWDED_WAIT_S_MIN:
+                self._drop(connection)
+            if self._unsent_bytes <= limits.UNSENT_BYTES_MAX // 4:
+                return
 
     def _expire(self, connection: Connection) -> None:
         if connection.stage is Stage.COLLECTING and connection.collected:

@@ -13,6 +13,14 @@ from stemedb import limits
 from stemedb.errors import Fault, Invalid, ProofRequired, StemedbError, Unauthorized
 
 _REQUEST_ID_BYTES: Final = 16
+SAFE_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""What every reply tells browsers, whatever made it."""
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 _REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}\Z")
@@ -86,11 +94,15 @@ def headers_of(error: StemedbError) -> dict[str, str]:
 def raw_reply(error: StemedbError, instance: str) -> bytes:
     """Return a whole HTTP reply that refuses and closes: for requests that never reach the application."""
     body = body_of(error, instance)
-    headers = headers_of(error) | {
-        "Content-Length": str(len(body)),
-        "X-Request-Id": instance,
-        "Connection": "close",
-    }
+    headers = (
+        SAFE_HEADERS
+        | headers_of(error)
+        | {
+            "Content-Length": str(len(body)),
+            "X-Request-Id": instance,
+            "Connection": "close",
+        }
+    )
     lines = [f"HTTP/1.1 {error.status} {responses[error.status]}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

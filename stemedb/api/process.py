@@ -45,6 +45,20 @@ class _News(Enum):
     BROKEN = auto()
 
 
+def _connections_max() -> int:
+    """Return how many connections there may be, after the limit on descriptors was raised as far as it goes.
+
+    Log and view open files while they run: clients must never be able to take the last descriptor.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.CONNECTIONS_MAX + _SPARE_DESCRIPTORS
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return min(limits.CONNECTIONS_MAX, soft - min(_SPARE_DESCRIPTORS, soft // 2))
+
+
 class Process:
     """Runs one service until it is asked to stop or cannot go on."""
 
@@ -63,7 +77,12 @@ class Process:
         self._listener = listener
         self._service = Service(telemetry, log, guards, on_corrupt=lambda: self._news.put(_News.BROKEN))
         self._server = Server(
-            listener, Application(self._service), self._service, adopted=adopted, turns=self._service.turns
+            listener,
+            Application(self._service),
+            self._service,
+            adopted=adopted,
+            turns=self._service.turns,
+            connections_max=_connections_max(),
         )
         self._server.show(telemetry)
         self._serving = threading.Thread(target=self._server.serve, name="intake", daemon=True)
@@ -108,11 +127,6 @@ class Process:
     def _prepare(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = limits.CONNECTIONS_MAX + _SPARE_DESCRIPTORS
-        wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         host, port = self._listener.getsockname()[:2]
         self._log.info("listening", host=host, port=port, adopted=self._server.adopted)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cheroot import wsgi
 
 from stemedb import limits
+from stemedb.api.fair import FairQueue
 from stemedb.api.intake import Intake
 from stemedb.api.turns import Turns
 
@@ -43,7 +43,7 @@ class Workers:
         """Make `count` threads, not started yet; each needs one of `turns` to take a request."""
         self.min = count
         self._turns = turns
-        self._queue: queue.SimpleQueue[Connection | None] = queue.SimpleQueue()
+        self._queue = FairQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(count)
         ]
@@ -59,6 +59,10 @@ class Workers:
     def waiting(self) -> int:
         """How many requests wait for a thread."""
         return self._queue.qsize()
+
+    def is_full_for(self, place: bytes) -> bool:
+        """Say whether no more requests from `place` may wait for a thread."""
+        return self._queue.is_full_for(place)
 
     def put(self, connection: Connection) -> None:
         """Let a thread answer the request of `connection`."""
@@ -111,6 +115,7 @@ class Server(wsgi.Server):
         *,
         adopted: bool,
         turns: Turns | None = None,
+        connections_max: int = limits.CONNECTIONS_MAX,
     ) -> None:
         """Serve `app` on `listener`; `adopted` says that its queue belongs to somebody who outlives us.
 
@@ -123,7 +128,8 @@ class Server(wsgi.Server):
         self.draining = False
         self.requests: Workers = Workers(limits.HTTP_WORKERS, "http", turns or Turns())
         self.bulk: Workers = Workers(limits.BULK_REQUESTS_MAX, "bulk")
-        self.intake = Intake(self, listener)
+        self.intake = Intake(self, listener, connections_max)
+        self._connections_max = connections_max
         self._watcher = watcher
         self._date = (0, b"")
 
@@ -154,7 +160,7 @@ class Server(wsgi.Server):
     def show(self, telemetry: Telemetry) -> None:
         """Let the gauges of `telemetry` show how busy this server is."""
         telemetry.connections.set_function(lambda: self.intake.connections_count)
-        telemetry.connections_max.set(limits.CONNECTIONS_MAX)
+        telemetry.connections_max.set(self._connections_max)
         telemetry.requests_waiting.set_function(lambda: self.requests.waiting)
         for name, pool in (("http", self.requests), ("bulk", self.bulk)):
             telemetry.workers.labels(name).set(pool.min)

@@ -102,6 +102,7 @@ class ChunkedBody:
         self._stream = stream
         self._chunk_remaining = 0
         self._total_bytes = 0
+        self._chunks_count = 0
         self.complete = False
 
     def read1(self, size: int) -> bytes:
@@ -121,10 +122,18 @@ class ChunkedBody:
         found = _CHUNK_SIZE.match(line)
         if not found:
             raise Invalid("a chunk's size is malformed", code="malformed_body")
+        self._chunks_count += 1
         self._chunk_remaining = int(found[1], 16)
         self._total_bytes += self._chunk_remaining
         if self._total_bytes > limits.BULK_BYTES_MAX:
             raise TooLarge(f"the body is over {limits.BULK_BYTES_MAX} bytes")
+        small_chunks = self._chunks_count - limits.BULK_CHUNKS_SMALL_MAX
+        if small_chunks * limits.BULK_CHUNK_BYTES_MIN > self._total_bytes:
+            raise Invalid(
+                f"the chunks have less than {limits.BULK_CHUNK_BYTES_MIN} bytes on average",
+                code="malformed_body",
+                hint="Send larger chunks, or a Content-Length.",
+            )
         # What may follow the last chunk, trailers, nobody reads: the connection closes after this reply.
         self.complete = self._chunk_remaining == 0
         return not self.complete

@@ -35,7 +35,8 @@ def read_all(sock: socket.socket) -> bytes:
 def status_and_problem(reply: bytes) -> tuple[int, dict[str, object]]:
     head, _, body = reply.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head, reply
-    assert b"X-Request-Id: " in head
+    for name in (b"X-Request-Id", b"X-Content-Type-Options", b"Content-Security-Policy", b"Referrer-Policy"):
+        assert b"\r\n" + name + b": " in head
     return int(head.split()[1]), json.loads(body)
 
 
@@ -95,6 +96,25 @@ def test_slow_readers_do_not_hold_workers(server: ServerFactory) -> None:
             "malformed_head",
         ),
         (b"POST /v1/assert HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nContent-Length: +5\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nContent-Length: 0x5\r\n\r\n", 400, "malformed_head"),
+        (b"POST /v1/assert HTTP/1.1\r\nContent-Length:\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/1.1\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\rX: y\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\x00y\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/1.1\r\n: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/health HTTP/2.0\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET  /v1/health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/\rhealth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/\thealth HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"GET /v1/\x00health HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed_head"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed_head"),
         (b"POST /v1/assert HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411, "length_required"),
         (b"POST /v1/assert HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n", 413, "too_large"),
         (b"POST /v1/assert/bulk HTTP/1.1\r\nContent-Length: 134217729\r\n\r\n", 413, "too_large"),
@@ -112,6 +132,80 @@ def test_malformed_requests_get_a_problem(
         found, problem = status_and_problem(read_all(sock))
         assert (found, problem["code"]) == (status, code)
         assert set(problem) >= {"type", "title", "status", "detail", "code", "hint", "instance"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("//v1/health", 400),
+        ("/v1//health", 404),
+        ("/v1/health/", 404),
+        ("/v1/./health", 404),
+        ("/v1/keys/../health", 404),
+        ("/../../etc/passwd", 404),
+        ("/%2e%2e/%2e%2e/etc/passwd", 404),
+        ("/v1/%00", 404),
+        ("/v1/health%00", 404),
+        ("/v1%2fhealth", 404),
+        ("/%ff%fe", 404),
+        ("/V1/HEALTH", 404),
+        ("/v1/health;x=y", 404),
+        ("/v1/assertion/%2e%2e%2fadmin", 400),
+        ("/v1/assert%2fbulk", 404),
+    ],
+)
+def test_paths_are_what_they_look_like(shared_server: ServiceProcess, path: str, status: int) -> None:
+    reply = shared_server.get(path)
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_host_header_changes_nothing(shared_server: ServiceProcess) -> None:
+    for host in (b"", b"evil.example", b"evil.example\r\nHost: other", b"a" * 8000, b"\xff\xfe", b"[::1"):
+        with connected(shared_server) as sock:
+            sock.sendall(b"GET /v1/health HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n")
+            reply = read_all(sock)
+        assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"evil" not in reply
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code"),
+    [
+        (b"x\r\n", "malformed_body"),
+        (b"-1\r\n", "malformed_body"),
+        (b"0x1\r\n{\r\n0\r\n\r\n", "malformed_body"),
+        (b"1\n{\n0\n\n", "malformed_body"),
+        (b"2\r\n{\r\n0\r\n\r\n", "malformed_body"),
+        (b"1;" + b"a" * 300 + b"\r\n{\r\n0\r\n\r\n", "malformed_body"),
+        (b"ffffffff\r\n", "too_large"),
+        (b"fffffffff\r\n", "malformed_body"),
+        (b"1\r\n \r\n" * 3000, "malformed_body"),
+    ],
+)
+def test_malformed_chunks_end_the_connection(shared_server: ServiceProcess, chunks: bytes, code: str) -> None:
+    with connected(shared_server) as sock:
+        sock.sendall(
+            b"POST /v1/assert/bulk HTTP/1.1\r\nContent-Type: application/x-ndjson\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"GET /smuggled HTTP/1.1\r\n\r\n"
+        )
+        sock.shutdown(socket.SHUT_WR)
+        reply = read_all(sock)
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert status_and_problem(reply)[1]["code"] == code
+
+
+def test_packed_bodies_are_not_unpacked(shared_server: ServiceProcess) -> None:
+    for encoding in ("gzip", "deflate", "br", "identity, gzip"):
+        reply = shared_server.post("/v1/assert", b"x", {"Content-Encoding": encoding})
+        assert (reply.status, reply.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_empty_lines_before_a_request_are_ignored(shared_server: ServiceProcess) -> None:
+    with connected(shared_server) as sock:
+        for part in (b"\r\n\r\n", b"\r\n", b"\r\nGET /livez HTTP/1.1\r\nConnection: close\r\n\r\n"):
+            sock.sendall(part)
+        assert b" 200 OK\r\n" in read_all(sock)
 
 
 def test_refused_requests_keep_their_id(shared_server: ServiceProcess) -> None:
