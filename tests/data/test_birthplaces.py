@@ -86,7 +86,7 @@ def test_import_takes_every_claim_once(loaded: Loaded, capsys: pytest.CaptureFix
     with Client(loaded.service.url) as client:
         assert client.health().assertions_count == distinct
     with capsys.disabled():
-        print(f"\nBirthPlaces: {CLAIMS} claims imported in {summary['seconds']:.1f} s")  # noqa: T201 - a figure to read
+        print(f"\nBirthPlaces: {CLAIMS} claims imported in {summary['seconds']:.1f} s")
 
 
 def test_consensus_answers_for_everybody_and_is_scored(
@@ -110,7 +110,7 @@ def test_consensus_answers_for_everybody_and_is_scored(
     # Drawing ties at random gives 0.7874 on average; no way of breaking them strays far from that.
     assert 0.76 < accuracy < 0.82
     with capsys.disabled():
-        print(f"\nBirthPlaces: consensus Accuracy {accuracy:.4f}, {PEOPLE} people, {took_s:.1f} s")  # noqa: T201 - as above
+        print(f"\nBirthPlaces: consensus Accuracy {accuracy:.4f}, {PEOPLE} people, {took_s:.1f} s")
 
 
 def test_skeptic_shows_every_value_of_everybody_contested(loaded: Loaded) -> None:

@@ -79,7 +79,7 @@ def test_restarts_are_unnoticed_by_keep_alive_writers(server: ServerFactory) -> 
     acknowledged = [each for client in clients for each in client.acknowledged]
     longest_s = max(client.longest_s for client in clients)
     figures = f"{len(acknowledged)} writes over {RESTARTS} restarts; longest request {longest_s:.2f} s, "
-    print(figures + f"slowest stop {slowest_stop_s:.2f} s")  # noqa: T201 - a figure to report
+    print(figures + f"slowest stop {slowest_stop_s:.2f} s")
     assert [error for client in clients for error in client.errors] == []
     assert all(client.acknowledged for client in clients)
     assert service.get("/v1/health").json()["assertions_count"] == len(set(acknowledged)) == len(acknowledged)
