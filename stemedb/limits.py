@@ -74,7 +74,8 @@ AUDIT_QUEUE_MAX: Final = 10_000  # waiting to be written; beyond it audits are d
 AUDIT_BATCH_MAX: Final = 500  # written in one transaction
 AUDIT_PRUNE_MAX: Final = 4 * AUDIT_BATCH_MAX  # removed in one transaction
 AUDIT_TIME_S_MAX: Final = 2**43  # the latest second that can be asked for: fits 64 bits as microseconds
-AUDIT_GATHER_S: Final = 0.05  # for more to come before a transaction: they are visible within 200 ms
+AUDIT_GATHER_S: Final = 0.05  # for more to come before a transaction, unless somebody looks for them
+AUDIT_WAIT_S_MAX: Final = 2.0  # how long who looks for audits waits for those handed over before; then 503
 
 # -- erasing --
 ERASE_HASHES_MAX: Final = 1000  # in one request

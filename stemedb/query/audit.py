@@ -83,12 +83,8 @@ def list_audits(local: LocalStore, wanted: AuditFilter, listing: Listing) -> Aud
 
 def with_answers(local: LocalStore, impact: ImpactReply) -> ImpactReply:
     """Return what hangs on a source together with the audited answers that rested on its claims."""
-    found = {
-        audit_id
-        for claim in impact.claims
-        for audit_id, _ in local.audits_of(bytes.fromhex(claim.hash), limits.CONTRIBUTING_ITEMS_MAX)
-    }
-    newest = sorted(found)[: limits.CONTRIBUTING_ITEMS_MAX]
+    claim_ids = (bytes.fromhex(claim.hash) for claim in impact.claims)
+    newest = local.audits_of(claim_ids, limits.CONTRIBUTING_ITEMS_MAX)
     return msgspec.structs.replace(impact, answers=[audit_id.hex() for audit_id in newest])
 
 

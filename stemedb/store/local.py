@@ -1,8 +1,10 @@
 """What belongs to this host alone: the audits of questions. No part of the log, of `seq` or of any digest.
 
 An LMDB environment of its own, in a folder beside the view's file. A thread writes; whoever asks a question
-hands its audit over and never waits: where the thread falls behind, audits are dropped and counted. Losing
-this folder loses audits and nothing else, so a damaged one is put aside at the start and a new one begun.
+hands its audit over and never waits: where the thread falls behind, audits are dropped and counted. Whoever
+looks for audits waits for those handed over before, and the thread makes haste: what a reader asks for after
+an answer holds that answer's audit, however busy the host. Losing this folder loses audits and nothing else,
+so a damaged one is put aside at the start and a new one begun.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 from pathlib import Path
 from shutil import rmtree
@@ -21,7 +23,7 @@ import msgspec
 from blake3 import blake3
 
 from stemedb import limits
-from stemedb.errors import Corrupt
+from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
 from stemedb.store.pages import DATA_NAME, check_pages
 from stemedb.store.table import Table
@@ -83,6 +85,12 @@ class LocalStore:
             table.open(self._env)
         self._queue: deque[tuple[bytes, AuditRow]] = deque()
         self._wake = threading.Condition()
+        self._written = threading.Condition()
+        # How many audits were handed over, how many of them left the queue for good, and up to which of
+        # them somebody waits. The first and the last belong to `_wake`.
+        self._handed_count = 0
+        self._done_count = 0
+        self._wanted_count = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="stemedb-local", daemon=True)
         self._thread.start()
@@ -95,13 +103,15 @@ class LocalStore:
                 self._on_drop(1)
                 return None
             self._queue.append((audit_id, row))
+            self._handed_count += 1
             self._wake.notify()
         return audit_id
 
-    # -- reading --
+    # -- reading: everything handed over before is seen, or `Unavailable` raised where that takes too long --
 
     def audit(self, audit_id: bytes) -> AuditRow | None:
         """Return one audit, if it is (still) there."""
+        self._catch_up()
         with self._env.begin(buffers=True) as txn:
             return self._audits.get(txn, audit_id)
 
@@ -113,6 +123,7 @@ class LocalStore:
         Of all agents where `agent` is None; from behind the id `after` where given.
         """
         start = max(_newest_at(to_us), after or b"")
+        self._catch_up()
         with self._env.begin(buffers=True) as txn:
             if agent is None:
                 found = self._audits.walk(txn, after=start)
@@ -122,10 +133,28 @@ class LocalStore:
                 islice(_not_before(from_us, self._look_up(txn, self._by_agent, prefix, start)), limit)
             )
 
-    def audits_of(self, claim_id: bytes, limit: int) -> list[tuple[bytes, AuditRow]]:
-        """Return the newest resolutions that rest on a claim."""
+    def audits_of(self, claim_ids: Iterable[bytes], limit: int) -> list[bytes]:
+        """Return the ids of the newest resolutions that rest on any of these claims, the newest first."""
+        self._catch_up()
         with self._env.begin(buffers=True) as txn:
-            return list(islice(self._look_up(txn, self._by_claim, claim_id, b""), limit))
+            found = {
+                audit_id
+                for claim_id in claim_ids
+                for audit_id, _ in islice(self._look_up(txn, self._by_claim, claim_id, b""), limit)
+            }
+        return sorted(found)[:limit]
+
+    def _catch_up(self) -> None:
+        """Wait until what was handed over before this call is written; questions never do."""
+        with self._wake:
+            wanted = self._wanted_count = self._handed_count
+            self._wake.notify()
+        with self._written:
+            if not self._written.wait_for(lambda: self._done_count >= wanted, limits.AUDIT_WAIT_S_MAX):
+                raise Unavailable(
+                    f"the last audits were not written within {limits.AUDIT_WAIT_S_MAX:.0f} s",
+                    code="not_yet_visible",
+                )
 
     def _look_up(
         self, txn: lmdb.Transaction, index: Table[None], prefix: bytes, start: bytes
@@ -150,13 +179,18 @@ class LocalStore:
                 self._wake.wait_for(lambda: self._queue or self._closed)
                 if not self._queue:
                     return
-            if not self._closed and len(self._queue) < limits.AUDIT_BATCH_MAX:
                 # Some more come while it waits: one sync for all of them.
-                time.sleep(limits.AUDIT_GATHER_S)
-            with self._wake:
+                self._wake.wait_for(self._is_urgent, limits.AUDIT_GATHER_S)
                 taken = min(len(self._queue), limits.AUDIT_BATCH_MAX)
                 batch = [self._queue.popleft() for _ in range(taken)]
             self._write_or_drop(batch)
+            with self._written:
+                self._done_count += len(batch)
+                self._written.notify_all()
+
+    def _is_urgent(self) -> bool:
+        somebody_waits = self._wanted_count > self._done_count
+        return self._closed or somebody_waits or len(self._queue) >= limits.AUDIT_BATCH_MAX
 
     def _write_or_drop(self, batch: list[tuple[bytes, AuditRow]]) -> None:
         try:

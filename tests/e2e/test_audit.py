@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,12 +43,9 @@ def fill(service: ServiceProcess) -> list[str]:
 
 
 def audit_of(service: ServiceProcess, answer: Reply, *, replay: bool = False) -> dict[str, Any]:
-    """Return the audit of an answer, which is there soon."""
+    """Return the audit of an answer, which is there as soon as the answer is."""
     path = f"/v1/audit/query/{answer.headers['Stemedb-Audit-Id']}" + ("?replay=true" if replay else "")
-    deadline = time.monotonic() + 30
-    while (found := service.get(path)).status == 404:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    found = service.get(path)
     assert found.status == 200
     content: dict[str, Any] = found.json()
     return content
@@ -169,6 +167,21 @@ def test_audits_refuse(shared_server: ServiceProcess, path: str, status: int) ->
     answer = shared_server.get(path)
     assert answer.status == status
     assert status == 200 or answer.json()["code"]
+
+
+def test_an_audit_is_there_as_soon_as_its_answer_is(shared_server: ServiceProcess) -> None:
+    """Whoever looks, however many others ask and look meanwhile."""
+    fill(shared_server)
+
+    def ask_and_look(name: str) -> None:
+        for number in range(40):
+            answer = shared_server.get(QUESTIONS[number % 3], {"X-Agent-Id": name})
+            newest = shared_server.get(f"/v1/audit/queries?agent_id={name}&limit=1").json()["queries"]
+            assert [each["id"] for each in newest] == [answer.headers["Stemedb-Audit-Id"]]
+            assert audit_of(shared_server, answer)["agent_id"] == name
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask_and_look, [f"looker-{number}" for number in range(4)]))
 
 
 def test_refused_questions_leave_no_audit(shared_server: ServiceProcess) -> None:
