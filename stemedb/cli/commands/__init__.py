@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "archive": "archive:archive",
     "doctor": "doctor:doctor",
     "report": "report:report",
+    "bench": "bench:bench",
     "completion": "completion:completion",
 }
 """Where each command is: module of this package, and the name in it."""
