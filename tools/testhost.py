@@ -108,7 +108,8 @@ def bake(name: str, root: str) -> Path:
     with subprocess.Popen(
         podman_command("export", full_name(name)), env=podman_environment(), stdout=-1
     ) as export:
-        subprocess.run(["tar", "-x", "-C", fresh], stdin=export.stdout, check=True)
+        # by number: an account of the host's may have another number on this machine
+        subprocess.run(["tar", "-x", "--numeric-owner", "-C", fresh], stdin=export.stdout, check=True)
     if export.returncode:
         raise RuntimeError(f"podman export ended with {export.returncode}")
     (fresh / "etc/machine-id").write_text("")

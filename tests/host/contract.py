@@ -23,7 +23,6 @@ VARIABLES = sorted(
 # Who judges a rendered file: the first pattern that its template's path matches, by the tool named before it.
 TOOLS = (
     ("unit", r"\.(service|socket|timer|target|mount|path)\.j2$"),
-    ("drop-in", r"/prometheus\.conf\.j2$"),
     ("environment", r"config\.env\.j2$"),
     ("journald", r"journald\.conf\.j2$"),
     ("iptables", r"(rules|stemedb)\.v4\.j2$"),
@@ -39,6 +38,8 @@ TOOLS = (
 
 def tool_of(template: str) -> str | None:
     """The tool that judges a template's files; None if nobody does."""
+    if template.endswith(".conf.j2") and "\n[Service]\n" in (ROOT / template).read_text():
+        return "drop-in"  # to a unit that is somebody else's
     return next((tool for tool, pattern in TOOLS if re.search(pattern, template)), None)
 
 

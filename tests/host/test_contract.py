@@ -123,7 +123,7 @@ def test_units_use_no_directive_that_the_systems_own_systemd_lacks(
 ) -> None:
     since = yaml.safe_load((RECORDED / "systemd.yml").read_text())
     version = recorded(system)["versions"]["systemd"]
-    for template in [each for each in TEMPLATES if tool_of(each) == "unit"]:
+    for template in [each for each in TEMPLATES if tool_of(each) in {"unit", "drop-in"}]:
         used = set(DIRECTIVE.findall(rendered[system][template]))
         assert used
         assert {name: since[name] for name in used if since.get(name, 0) > version} == {}, template
