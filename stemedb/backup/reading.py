@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, NoReturn
 from stemedb.errors import Corrupt
 from stemedb.limits import LOG_READ_CHUNK_BYTES
 from stemedb.log import Head, Record, chain_start, next_chain
-from stemedb.log.folder import raise_missing, raise_newer, segment_name
+from stemedb.log.folder import raise_missing, raise_newer, segment_name, segment_paths
 from stemedb.log.frames import FRAME_BYTES_MAX, HEADER_BYTES, BadHeader, decode_frames, decode_header
 from stemedb.log.segments import RESTORE
 
@@ -142,3 +142,22 @@ class LogReader:
         _, offset, head = self.place
         detail = f"{self._path}, byte {offset}: {why} where record {head.seq + 1} belongs"
         raise Corrupt(detail, code="log_damaged", ways_out=(RESTORE,))
+
+
+def segment_before(folder: Path, log_id: bytes, seq: int) -> Place:
+    """Return the place of the header of the segment that holds record `seq`.
+
+    Raises:
+        Corrupt: a header is damaged, or there is no such segment.
+    """
+    found = beginning(log_id)
+    for path in segment_paths(folder):
+        with path.open("rb") as file:
+            try:
+                header = decode_header(file.read(HEADER_BYTES))
+            except BadHeader as error:
+                raise Corrupt(f"{path}: {error}", code="log_header", ways_out=(RESTORE,)) from None
+        if header.first_seq > seq:
+            break
+        found = Place(header.offset, 0, Head(header.first_seq - 1, header.chain, header.time))
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,13 +15,15 @@ from stemedb.engine.server_key import FILE_NAME, load_server_key
 from stemedb.errors import BadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from stemedb.backup.walking import Progress
     from stemedb.model import Signer
     from stemedb.settings import Settings
 
 TRUSTED_KEYS_FILE: Final = Path("/etc/stemedb/trusted_keys")
 _KEY_BYTES: Final = 32
+_BAR_STEPS: Final = 1000
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -104,3 +108,17 @@ def write_metrics(folder: str | None, name: str, samples: Sequence[telemetry.Sam
         os.fchmod(fd, 0o644)
         file.write(telemetry.textfile(samples))
     draft.rename(path)
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Progress]:
+    """Show a bar with the time left, on a terminal only; yields what is told bytes done and bytes in all."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    with click.progressbar(length=_BAR_STEPS, label=label, file=sys.stderr) as shown:
+
+        def show(done: int, total: int) -> None:
+            shown.update(max(0, min(_BAR_STEPS, _BAR_STEPS * done // max(total, 1)) - shown.pos))
+
+        yield show

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -88,7 +88,8 @@ class Environment:
         if self._retired and not self._readers:
             self.lmdb.close()
 
-    def _all_tables(self) -> tuple[Table[Any], ...]:
+    def all_tables(self) -> tuple[Table[Any], ...]:
+        """Return the tables of the state and that of this host's chores."""
         return (*self.tables, self.chores.table)
 
     def copy_into(self, other: Environment, go_on: Callable[[], None]) -> None:
@@ -97,15 +98,20 @@ class Environment:
         `go_on` is called between pieces and raises to give it up.
         """
         with self.lmdb.begin(buffers=True) as source:
-            for table, table_there in zip(self._all_tables(), other._all_tables(), strict=True):
-                rows = table.raw(source)
-                # In pieces: within one, no other thread of the process runs.
-                while piece := [
-                    (bytes(key), bytes(value)) for key, value in islice(rows, limits.COPY_ROWS_MAX)
-                ]:
-                    with other.lmdb.begin(write=True) as target:
-                        table_there.append_raw(target, piece)
-                    go_on()
+            copy_rows(source, self.all_tables(), other, go_on)
+
+
+def copy_rows(
+    source: lmdb.Transaction, tables: Sequence[Table[Any]], other: Environment, go_on: Callable[[], None]
+) -> None:
+    """Copy every row of `tables` into the empty ones of `other`; `go_on` as in `Environment.copy_into`."""
+    for table, table_there in zip(tables, other.all_tables(), strict=True):
+        rows = table.raw(source)
+        # In pieces: within one, no other thread of the process runs.
+        while piece := [(bytes(key), bytes(value)) for key, value in islice(rows, limits.COPY_ROWS_MAX)]:
+            with other.lmdb.begin(write=True) as target:
+                table_there.append_raw(target, piece)
+            go_on()
 
 
 def remove_copy(folder: Path) -> None:
@@ -156,6 +162,14 @@ def _open(folder: Path, map_bytes: int, *, sync: bool) -> lmdb.Environment:
             max_spare_txns=limits.READERS_MAX,
             mode=0o600,
         )
+    except lmdb.Error as error:
+        raise unreadable(folder, error) from error
+
+
+def open_reading(folder: Path) -> lmdb.Environment:
+    """Open the file in `folder` for reading, beside the process that writes it; raises `Corrupt`."""
+    try:
+        return lmdb.open(str(folder), lib_version=0, readonly=True, max_dbs=_TABLES_MAX, mode=0o600)
     except lmdb.Error as error:
         raise unreadable(folder, error) from error
 

@@ -38,6 +38,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import lmdb
+from blake3 import blake3
 
 from stemedb.store import rows
 from stemedb.store.table import Table
@@ -79,3 +80,15 @@ class Tables:
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table, by name."""
         return iter(sorted(vars(self).values(), key=lambda table: table.name))
+
+
+def state_digest(txn: lmdb.Transaction, tables: Tables) -> str:
+    """Return BLAKE3-256 (hex) over every table, key and value, in order, as of a read transaction."""
+    hasher = blake3()
+    for table in tables:
+        hasher.update(b"%s\n" % table.name.encode())
+        for key, value in table.raw(txn):
+            hasher.update(len(key).to_bytes(4, "big") + len(value).to_bytes(4, "big"))
+            hasher.update(key)
+            hasher.update(value)
+    return hasher.hexdigest()
