@@ -17,7 +17,7 @@ import msgspec
 
 from stemedb.backup import redacting
 from stemedb.backup.layout import STATE_NAME, ArchiveState, plain_head, read_state, write_state
-from stemedb.backup.reading import Chunk, LogReader, Place
+from stemedb.backup.reading import Chunk, LogReader, Place, segment_before
 from stemedb.errors import Corrupt, Locked, Unavailable
 from stemedb.limits import ARCHIVE_STATE_EVERY_S
 from stemedb.log import FolderLock
@@ -187,10 +187,22 @@ class Archiver:
     def _chunks(self, reader: LogReader, upto_seq: int) -> Iterator[Chunk]:
         try:
             yield from reader.chunks(upto_seq)
-        except Corrupt as error:
-            if error.reason in ("log_chain", "log_segment_foreign"):
+        except (Corrupt, OSError):
+            if self._other_history():
                 self._refuse_history()
             raise
+
+    def _other_history(self) -> bool:
+        """Say whether the log can be read up to the archive's last record, and had another history there."""
+        head = self._place.head
+        try:
+            place = segment_before(self._source, self._log_id, head.seq)
+            with closing(LogReader(self._source, self._log_id, place)) as reader:
+                for _ in reader.chunks(head.seq):
+                    self._alive()
+                return reader.place.head != head
+        except (Corrupt, OSError):
+            return False
 
     def _move(self, place: Place, found: list[redacting.Erasing]) -> None:
         self._place = place

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -96,8 +96,7 @@ def create(
         draft.mkdir(mode=0o700)
         try:
             manifest = _fill(source, backup_dir / WAL_NAME, draft, say, faults or _NoFaults())
-            day = datetime.fromtimestamp(manifest.created_at, timezone.utc)
-            folder = backup_dir / f"{day:%Y%m%dT%H%M%SZ}-{manifest.seq:012}"
+            folder = _free_name(backup_dir, manifest)
             draft.rename(folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -109,6 +108,14 @@ def create(
     _archive(source, backup_dir / WAL_NAME, manifest.seq)
     size = manifest.log_bytes + sum(entry.bytes for entry in manifest.files)
     return Made(folder, manifest, size, time.monotonic() - began)
+
+
+def _free_name(backup_dir: Path, manifest: Manifest) -> Path:
+    """Name a snapshot by when it was made and the last record it holds; a second later if that is taken."""
+    at = datetime.fromtimestamp(manifest.created_at, timezone.utc)
+    while (folder := backup_dir / f"{at:%Y%m%dT%H%M%SZ}-{manifest.seq:012}").exists():
+        at += timedelta(seconds=1)
+    return folder
 
 
 class _NoFaults:

@@ -94,6 +94,10 @@ def read_manifest(folder: Path, trusted: Trusted | None) -> Manifest:
         found = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise _bad(folder / MANIFEST_NAME, str(error)) from None
+    if folder.name.rpartition("-")[2] != f"{found.seq:012}":
+        raise _bad(
+            folder / MANIFEST_NAME, f"it is of a snapshot of record {found.seq}: the folder was renamed"
+        )
     if found.format > FORMAT_VERSION:
         raise _bad(folder / MANIFEST_NAME, f"format {found.format}; this version reads {FORMAT_VERSION}")
     return found
