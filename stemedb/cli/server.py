@@ -21,7 +21,7 @@ from stemedb.model.keys import Role, hash_secret
 from stemedb.model.records import KeyRecord
 from stemedb.settings import Settings, is_secret, read_settings
 from stemedb.store import crash
-from stemedb.telemetry import LogSink, Telemetry, make_logger
+from stemedb.telemetry import LogSink, Telemetry, make_logger, masked
 
 if TYPE_CHECKING:
     import structlog
@@ -66,11 +66,16 @@ def main() -> None:
         status, last_line = EXIT_UNEXPECTED, f"unexpected: {error!r}"
     sink.close()
     if last_line:
-        print(f"stemedb-api: {last_line}", file=sys.stderr)
+        print(f"stemedb-api: {_printable(masked(last_line))}", file=sys.stderr)
     sys.stderr.flush()
     # No farewell by the interpreter: threads may still be inside the storage engine, and nothing that they
     # do matters any more. What was acknowledged is on the disk.
     os._exit(status)
+
+
+def _printable(text: str) -> str:
+    """Return a text that cannot speak to a terminal: it may hold what an environment or a client said."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _one_line(error: StemedbError) -> str:

@@ -1,7 +1,7 @@
 """A service whose storage opens or fails when a test says so; everything else is the real thing.
 
 Run as a program: `python -m tests.e2e.arranged FOLDER`. It opens the engine when FOLDER/open exists and
-reports a failed write when FOLDER/fail does.
+reports a failed write when FOLDER/fail does, with that file's text in the error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _wait_for(name: str) -> None:
 
 def _fail_when_told(engine: Engine) -> None:
     _wait_for("fail")
-    engine.fail(OSError("the disk is gone"))
+    engine.fail(OSError(f"the disk is gone {(FOLDER / 'fail').read_text()}".rstrip()))
 
 
 def open_engine(settings: object, *, telemetry: object, progress: object) -> Engine:

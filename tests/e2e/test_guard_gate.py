@@ -12,7 +12,8 @@ from stemedb import limits
 from stemedb.api.app import all_routes
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.guarded import Guarded
-from tests.e2e.service import ServiceProcess
+from tests.e2e.service import Reply, ServiceProcess
+from tests.e2e.signing import claim
 
 PAGE = "https://app.example"
 
@@ -98,14 +99,47 @@ def test_trying_keys_is_slow(tmp_path: Path) -> None:
         own.service.close()
 
 
-def test_replies_are_safe_for_browsers(shared_server: ServiceProcess) -> None:
-    for path in ("/v1/health", "/v1/concepts", "/nothing", "/docs", "/v1/assertion/x"):
-        headers = shared_server.get(path).headers
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Referrer-Policy"] == "no-referrer"
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
-        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-        assert "Access-Control-Allow-Origin" not in headers
+def assert_safe(reply: Reply) -> None:
+    headers = reply.headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "Access-Control-Allow-Origin" not in headers
+    assert "X-Request-Id" in headers
+    assert headers["Server"] == "stemedb" if "Server" in headers else reply.status >= 400
+
+
+def test_replies_of_every_kind_are_safe_for_browsers(shared_server: ServiceProcess) -> None:
+    etag = {"If-None-Match": "*"}
+    kinds = [
+        *(
+            shared_server.get(path)
+            for path in ("/v1/health", "/v1/concepts", "/docs", "/metrics", "/openapi.json")
+        ),
+        shared_server.get("/v1/concepts", etag),
+        shared_server.request("HEAD", "/v1/concepts"),
+        shared_server.post("/v1/assert", claim()),
+        shared_server.bulk([b"{}"]),
+        shared_server.get("/nothing"),
+        shared_server.get("/v1/assertion/x"),
+        shared_server.get("/v1/assertion/" + "0" * 64),
+        shared_server.request("PUT", "/v1/concepts"),
+        shared_server.request("OPTIONS", "/v1/concepts"),
+        shared_server.post("/v1/assert", b"x", {"Content-Type": "text/plain"}),
+        shared_server.get("/v1/admin/keys", {"Forwarded": "for=1"}),
+        # Of the connection itself:
+        shared_server.request("POST", "/v1/assert", None, {"Content-Length": "99999999"}),
+        shared_server.request("POST", "/v1/assert", None, {"Content-Length": "x"}),
+        shared_server.get("/" + "a" * limits.URL_BYTES_MAX),
+        shared_server.get("/", {"X-A": "a" * limits.HEADER_BYTES_MAX}),
+        shared_server.get("//elsewhere/"),
+    ]
+    for reply in kinds:
+        assert_safe(reply)
+    found = {200, 201, 304, 400, 403, 404, 405, 413, 414, 415, 431}
+    assert {reply.status for reply in kinds} == found
 
 
 def test_other_pages_may_neither_read_nor_write(shared_server: ServiceProcess) -> None:
