@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from contextlib import contextmanager
@@ -57,6 +58,19 @@ class Container:
             timeout=COMMAND_TIMEOUT_S,
         )
         return done.stdout
+
+    def inventory(self, folder: Path) -> Path:
+        """Write an inventory that holds this host alone, of whatever size."""
+        host = {
+            "ansible_host": self.address,
+            "ansible_user": self.login.partition("@")[0],
+            "ansible_ssh_common_args": f"-F {self.ssh_config}",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "stemedb_profile": "none",
+        }
+        path = folder / "inventory.json"
+        path.write_text(json.dumps({"stemedb": {"hosts": {self.name: host}}}))
+        return path
 
     def journal(self) -> str:
         """The units' last words."""
