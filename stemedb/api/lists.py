@@ -30,7 +30,9 @@ from stemedb.engine.shapes import (
 )
 from stemedb.query import (
     WHEN_PARAMETERS,
+    Listing,
     Watched,
+    When,
     list_aliases,
     list_concepts,
     list_epochs,
@@ -49,12 +51,30 @@ from stemedb.query import (
 from stemedb.query import trace as trace_claim
 
 
-def _show(service: Service, call: Call, answer: Callable[[Watched], object]) -> bottle.HTTPResponse:
+def _answer(service: Service, call: Call, answer: Callable[[Watched], object]) -> bottle.HTTPResponse:
     engine = service.engine
     wait_for_position(service, call)
     view = Watched(engine.view)
     found = answer(view)
     return tagged(call, found, seq=view.seq)
+
+
+def _list(
+    service: Service, call: Call, ask: Callable[[Watched, Listing, int, When], object]
+) -> bottle.HTTPResponse:
+    """Answer with a page of a list, as it stood at the moment asked for."""
+    found = single(call, "limit", "cursor", *WHEN_PARAMETERS)
+    page, when = listing(found), read_when(found)
+    return _answer(service, call, lambda view: ask(view, page, _now_s(), when))
+
+
+def _one(
+    service: Service, call: Call, name: str, show: Callable[[Watched, bytes, int, When], object]
+) -> bottle.HTTPResponse:
+    """Answer with the thing whose id stands in the path under `name`, as it stood at the moment asked for."""
+    when = read_when(single(call, *WHEN_PARAMETERS))
+    content_id = identifier(call, name)
+    return _answer(service, call, lambda view: show(view, content_id, _now_s(), when))
 
 
 def _now_s() -> int:
@@ -63,90 +83,74 @@ def _now_s() -> int:
 
 def sources(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source."""
-    found = single(call, "limit", "cursor", *WHEN_PARAMETERS)
-    page, when = listing(found), read_when(found)
-    return _show(service, call, lambda view: list_sources(view, page, _now_s(), when))
+    return _list(service, call, list_sources)
 
 
 def source(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source/{hash}."""
-    when = read_when(single(call, *WHEN_PARAMETERS))
-    source_hash = identifier(call, "hash")
-    return _show(service, call, lambda view: show_source(view, source_hash, _now_s(), when))
+    return _one(service, call, "hash", show_source)
 
 
 def impact(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/source/{hash}/impact."""
-    found = single(call, "limit", "cursor", *WHEN_PARAMETERS)
-    page, when = listing(found), read_when(found)
     source_hash = identifier(call, "hash")
     local = service.engine.local
-    return _show(
+    return _list(
         service,
         call,
-        lambda view: with_answers(local, source_impact(view, source_hash, page, _now_s(), when)),
+        lambda view, page, now_s, when: with_answers(
+            local, source_impact(view, source_hash, page, now_s, when)
+        ),
     )
 
 
 def epochs(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/epoch."""
-    page = listing(single(call, "limit", "cursor"))
-    return _show(service, call, lambda view: list_epochs(view, page))
+    return _list(service, call, list_epochs)
 
 
 def epoch(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/epoch/{id}."""
-    call.no_parameters()
-    epoch_id = identifier(call, "id")
-    return _show(service, call, lambda view: show_epoch(view, epoch_id))
+    return _one(service, call, "id", show_epoch)
 
 
 def aliases(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/alias."""
-    page = listing(single(call, "limit", "cursor"))
-    return _show(service, call, lambda view: list_aliases(view, page))
+    return _list(service, call, list_aliases)
 
 
 def alias(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/alias/{id}."""
-    call.no_parameters()
-    alias_id = identifier(call, "id")
-    return _show(service, call, lambda view: show_alias(view, alias_id))
+    return _one(service, call, "id", show_alias)
 
 
 def gold_standards(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/gold-standard."""
-    page = listing(single(call, "limit", "cursor"))
-    return _show(service, call, lambda view: list_gold_standards(view, page))
+    return _list(service, call, list_gold_standards)
 
 
 def gold_standard(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/gold-standard/{id}."""
-    call.no_parameters()
-    gold_id = identifier(call, "id")
-    return _show(service, call, lambda view: show_gold_standard(view, gold_id))
+    return _one(service, call, "id", show_gold_standard)
 
 
 def agent(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/agent/{id}."""
-    when = read_when(single(call, *WHEN_PARAMETERS))
-    agent_id = identifier(call, "id")
-    return _show(service, call, lambda view: show_agent(view, agent_id, _now_s(), when))
+    return _one(service, call, "id", show_agent)
 
 
 def concepts(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/concepts."""
-    found = single(call, "prefix", "limit", "cursor")
-    page, prefix = listing(found), found.get("prefix", "")
+    found = single(call, "prefix", "limit", "cursor", *WHEN_PARAMETERS)
+    page, when, prefix = listing(found), read_when(found), found.get("prefix", "")
     if len(prefix.encode()) > limits.SUBJECT_BYTES_MAX:
         raise fault("/prefix", f"must be at most {limits.SUBJECT_BYTES_MAX} bytes of UTF-8")
-    return _show(service, call, lambda view: list_concepts(view, prefix, page))
+    return _answer(service, call, lambda view: list_concepts(view, prefix, page, _now_s(), when))
 
 
 def escalations(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/escalations."""
-    page = listing(single(call, "limit", "cursor"))
-    return _show(service, call, lambda view: list_escalations(view, page))
+    return _list(service, call, list_escalations)
 
 
 def trace(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -159,7 +163,7 @@ def trace(service: Service, call: Call) -> bottle.HTTPResponse:
     return tagged(call, answer.reply, seq=answer.seq)
 
 
-_PAGED = (LIMIT, CURSOR)
+_PAGED = (LIMIT, CURSOR, *WHEN)
 
 ROUTES = (
     Route(
@@ -168,7 +172,7 @@ ROUTES = (
         sources,
         "The sources, by hash, without their content.",
         {200: (SourcesReply,), 304: ()},
-        parameters=(*_PAGED, *WHEN),
+        parameters=_PAGED,
     ),
     Route(
         "GET",
@@ -185,7 +189,7 @@ ROUTES = (
         impact,
         "What hangs on a source: the claims that rest on it.",
         {200: (ImpactReply,), 304: ()},
-        parameters=(*_PAGED, *WHEN),
+        parameters=_PAGED,
         refusals=(404, 410),
     ),
     Route(
@@ -202,6 +206,7 @@ ROUTES = (
         epoch,
         "One epoch, and what superseded it.",
         {200: (EpochOut,), 304: ()},
+        parameters=WHEN,
         refusals=(404,),
     ),
     Route(
@@ -212,7 +217,15 @@ ROUTES = (
         {200: (AliasesReply,), 304: ()},
         parameters=_PAGED,
     ),
-    Route("GET", "/v1/alias/{id}", alias, "One alias.", {200: (AliasOut,), 304: ()}, refusals=(404,)),
+    Route(
+        "GET",
+        "/v1/alias/{id}",
+        alias,
+        "One alias.",
+        {200: (AliasOut,), 304: ()},
+        parameters=WHEN,
+        refusals=(404,),
+    ),
     Route(
         "GET",
         "/v1/gold-standard",
@@ -227,6 +240,7 @@ ROUTES = (
         gold_standard,
         "One gold standard.",
         {200: (GoldStandardOut,), 304: ()},
+        parameters=WHEN,
         refusals=(404,),
     ),
     Route(
@@ -251,6 +265,7 @@ ROUTES = (
             ),
             *_PAGED,
         ),
+        refusals=(504,),
     ),
     Route(
         "GET",
@@ -259,6 +274,7 @@ ROUTES = (
         "Crowds of anecdotal claims with nothing authoritative beside them.",
         {200: (EscalationsReply,), 304: ()},
         parameters=_PAGED,
+        refusals=(504,),
     ),
     Route(
         "GET",

@@ -105,6 +105,14 @@ def print_fields(fields: dict[str, str]) -> None:
             click.echo(f"{name:<{width}}  {short(text)}")
 
 
+def print_found(found: object, fields: dict[str, str], *, as_json: bool) -> None:
+    """Print one thing, whole as JSON or as `fields`."""
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(fields)
+
+
 def print_written(reply: WriteReply | StatementReply, *, as_json: bool) -> None:
     """Print what became of something that was said."""
     content_id = reply.hash if isinstance(reply, WriteReply) else reply.id

@@ -56,13 +56,16 @@ def pages(ask: Callable[[str | None], PageT]) -> Iterator[PageT]:
 
 
 class Lists(Connected):
-    """The methods that list, or show one; lists take `limit` (at most 1,000) and a `cursor` to go on from."""
+    """The methods that list, or show one; lists take `limit` (at most 1,000) and a `cursor` to go on from.
+
+    With `when` everything is read as it stood at that moment.
+    """
 
     def sources(
         self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
     ) -> SourcesReply:
         """Return a page of the sources, by hash, without their content."""
-        return self._get("/v1/source", SourcesReply, (*_page(limit, cursor), *when.params()))
+        return self._get("/v1/source", SourcesReply, _page(limit, cursor, when))
 
     def source(self, source_hash: str, when: When = PRESENT) -> SourceOut:
         """Return one source with its content; raises `NotFound` or `Gone`."""
@@ -79,53 +82,61 @@ class Lists(Connected):
     ) -> ImpactReply:
         """Return a source and a page of the claims that rest on it; raises `NotFound` or `Gone`."""
         path = f"/v1/source/{require_id(source_hash, 'source hash')}/impact"
-        found = self._get(path, ImpactReply, (*_page(limit, cursor), *when.params()))
+        found = self._get(path, ImpactReply, _page(limit, cursor, when))
         self._check(found.claims)
         return found
 
-    def epochs(self, *, limit: int | None = None, cursor: str | None = None) -> EpochsReply:
+    def epochs(
+        self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
+    ) -> EpochsReply:
         """Return a page of the epochs, in the order of the log."""
-        found = self._get("/v1/epoch", EpochsReply, _page(limit, cursor))
+        found = self._get("/v1/epoch", EpochsReply, _page(limit, cursor, when))
         self._check_epochs(*found.epochs)
         return found
 
-    def epoch(self, epoch_id: str) -> EpochOut:
+    def epoch(self, epoch_id: str, when: When = PRESENT) -> EpochOut:
         """Return one epoch with what superseded it; raises `NotFound`."""
-        found = self._get(f"/v1/epoch/{require_id(epoch_id, 'epoch id')}", EpochOut)
+        found = self._get(f"/v1/epoch/{require_id(epoch_id, 'epoch id')}", EpochOut, when.params())
         self._check_epochs(found)
         return found
 
-    def aliases(self, *, limit: int | None = None, cursor: str | None = None) -> AliasesReply:
+    def aliases(
+        self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
+    ) -> AliasesReply:
         """Return a page of the aliases, in the order of the log."""
-        return self._get("/v1/alias", AliasesReply, _page(limit, cursor))
+        return self._get("/v1/alias", AliasesReply, _page(limit, cursor, when))
 
-    def alias(self, alias_id: str) -> AliasOut:
+    def alias(self, alias_id: str, when: When = PRESENT) -> AliasOut:
         """Return one alias; raises `NotFound`."""
-        return self._get(f"/v1/alias/{require_id(alias_id, 'alias id')}", AliasOut)
+        return self._get(f"/v1/alias/{require_id(alias_id, 'alias id')}", AliasOut, when.params())
 
-    def gold_standards(self, *, limit: int | None = None, cursor: str | None = None) -> GoldStandardsReply:
+    def gold_standards(
+        self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
+    ) -> GoldStandardsReply:
         """Return a page of what is settled, in the order of the log."""
-        return self._get("/v1/gold-standard", GoldStandardsReply, _page(limit, cursor))
+        return self._get("/v1/gold-standard", GoldStandardsReply, _page(limit, cursor, when))
 
-    def gold_standard(self, gold_id: str) -> GoldStandardOut:
+    def gold_standard(self, gold_id: str, when: When = PRESENT) -> GoldStandardOut:
         """Return one gold standard; raises `NotFound`."""
         path = f"/v1/gold-standard/{require_id(gold_id, 'gold standard id')}"
-        return self._get(path, GoldStandardOut)
+        return self._get(path, GoldStandardOut, when.params())
 
     def agent(self, agent_id: str, when: When = PRESENT) -> AgentReply:
         """Return an agent's trust, its judgements, how many claims it signed by now; a stranger has 0.5."""
         return self._get(f"/v1/agent/{require_id(agent_id, 'agent id')}", AgentReply, when.params())
 
     def concepts(
-        self, prefix: str = "", *, limit: int | None = None, cursor: str | None = None
+        self, prefix: str = "", *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
     ) -> ConceptsReply:
         """Return a page of the subjects that begin with `prefix`, with how much is said about each."""
-        params = ((("prefix", prefix),) if prefix else ()) + _page(limit, cursor)
+        params = ((("prefix", prefix),) if prefix else ()) + _page(limit, cursor, when)
         return self._get("/v1/concepts", ConceptsReply, params)
 
-    def escalations(self, *, limit: int | None = None, cursor: str | None = None) -> EscalationsReply:
+    def escalations(
+        self, *, limit: int | None = None, cursor: str | None = None, when: When = PRESENT
+    ) -> EscalationsReply:
         """Return a page of the anecdotal crowds with nothing authoritative beside them."""
-        return self._get("/v1/escalations", EscalationsReply, _page(limit, cursor))
+        return self._get("/v1/escalations", EscalationsReply, _page(limit, cursor, when))
 
     def audits(
         self,
@@ -164,6 +175,6 @@ class Lists(Connected):
                 verify_epoch(epoch)
 
 
-def _page(limit: int | None, cursor: str | None) -> Params:
-    params: Params = () if limit is None else (("limit", str(limit)),)
-    return params if cursor is None else (*params, ("cursor", cursor))
+def _page(limit: int | None, cursor: str | None, when: When = PRESENT) -> Params:
+    given = (("limit", None if limit is None else str(limit)), ("cursor", cursor))
+    return (*((name, text) for name, text in given if text is not None), *when.params())

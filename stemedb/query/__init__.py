@@ -21,12 +21,10 @@ from stemedb.query.audit import (
     show_audit,
     with_answers,
 )
+from stemedb.query.concepts import list_concepts, list_escalations
 from stemedb.query.lists import (
-    Listing,
     list_aliases,
-    list_concepts,
     list_epochs,
-    list_escalations,
     list_gold_standards,
     list_sources,
     show_agent,
@@ -36,6 +34,7 @@ from stemedb.query.lists import (
     show_source,
     source_impact,
 )
+from stemedb.query.paging import Listing
 from stemedb.query.question import (
     CHOICES,
     PARAMETERS,

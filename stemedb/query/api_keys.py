@@ -6,7 +6,7 @@ from itertools import islice
 
 from stemedb.model.keys_wire import KeysReply, KeyState, show_key
 from stemedb.query.cursor import encode_place
-from stemedb.query.lists import Listing
+from stemedb.query.paging import Listing
 from stemedb.store import View
 
 _US_PER_S = 1_000_000

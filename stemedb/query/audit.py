@@ -23,7 +23,7 @@ from stemedb.model.replies import (
 from stemedb.query.answers import Answer, ask, ask_constraints, ask_layered, ask_skeptic
 from stemedb.query.claims import rounded
 from stemedb.query.cursor import encode_place
-from stemedb.query.lists import Listing
+from stemedb.query.paging import Listing
 from stemedb.query.question import PARAMETERS, SKEPTIC_PARAMETERS, parse_question
 from stemedb.store import View
 from stemedb.store.local import AuditRow, LocalStore

@@ -1,24 +1,17 @@
-"""Lists, and single things beside claims: sources, epochs, aliases, gold standards, concepts, agents."""
+"""Lists, and single things beside claims: sources, epochs, aliases, gold standards, agents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import groupby, islice
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from stemedb import limits
 from stemedb.errors import Gone, NotFound
-from stemedb.model.claim import Tier
 from stemedb.model.replies import (
     AgentReply,
     AliasesReply,
     AliasOut,
-    ConceptOut,
-    ConceptsReply,
     EpochOut,
     EpochsReply,
-    EscalationOut,
-    EscalationsReply,
     GoldStandardOut,
     GoldStandardsReply,
     ImpactReply,
@@ -28,29 +21,17 @@ from stemedb.model.replies import (
 from stemedb.model.statements import alias_id
 from stemedb.model.wire import SOURCE_STATUS_NAMES, SUPERSESSION_NAMES, TIER_NAMES, value_to_wire
 from stemedb.query.claims import rounded, see, show
-from stemedb.query.cursor import decode_place, encode_place
 from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import PRESENT, Moment, moment_at
+from stemedb.query.paging import Listing, after_seq, cut_page
 from stemedb.query.question import When
 from stemedb.query.watch import Viewed
 from stemedb.store import Snapshot
-from stemedb.store.keys import question_key, seq_of, u64
-from stemedb.store.rows import EpochRow, GoldRow, JoinRow, QuestionRow, SourceRow
+from stemedb.store.keys import u64
+from stemedb.store.rows import EpochRow, GoldRow, JoinRow, SourceRow
 
-ANECDOTAL_CLUSTER = "anecdotal_cluster"
-
-Item = TypeVar("Item")
-
-
-class Listing(NamedTuple):
-    """What a list request asks for: how many, and from where on."""
-
-    limit: int = limits.PAGE_ITEMS_DEFAULT
-    cursor: str | None = None
-
-    def place(self, name: str) -> bytes | None:
-        """Return the key behind which the page begins; raises `Invalid` for a cursor of another list."""
-        return None if self.cursor is None else decode_place(name, self.cursor)
+Timed = TypeVar("Timed", JoinRow, GoldRow)
+"""A row with a time of its own."""
 
 
 def list_sources(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT) -> SourcesReply:
@@ -63,7 +44,7 @@ def list_sources(view: Viewed, listing: Listing, now_s: int, when: When = PRESEN
             for each in snapshot.sources(listing.place("sources"))
             if moment.sees(each[1].seq, each[1].timestamp)
         )
-        page, cursor = _page("sources", found, listing, lambda each: each[0])
+        page, cursor = cut_page("sources", found, listing, lambda each: each[0])
         return SourcesReply([_source(around, *each) for each in page], cursor)
 
 
@@ -86,24 +67,26 @@ def source_impact(
         around = Surroundings(snapshot, moment)
         name = f"impact:{source_hash.hex()}"
         ids = snapshot.source_claims(source_hash, listing.place(name))
-        page, cursor = _page(name, ids, listing, lambda claim_id: claim_id)
+        page, cursor = cut_page(name, ids, listing, lambda claim_id: claim_id)
         rows = [row for row in map(snapshot.claim, page) if row is not None]
         seen = [each for each in (see(row, moment, around) for row in rows) if each is not None]
         return ImpactReply(_source(around, source_hash, row), [show(each) for each in seen], cursor)
 
 
-def list_epochs(view: Viewed, listing: Listing) -> EpochsReply:
-    """List the epochs in the order of the log."""
+def list_epochs(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT) -> EpochsReply:
+    """List the epochs there were then, in the order of the log, each with what had superseded it."""
     with view.snapshot() as snapshot:
-        found = snapshot.epochs(_after_seq(listing, "epochs"))
-        page, cursor = _page("epochs", found, listing, lambda each: u64(each[0]))
-        return EpochsReply([_epoch(snapshot, *each, _all(snapshot)) for each in page], cursor)
+        moment = moment_at(when, snapshot, now_s)
+        rows = snapshot.epochs(after_seq("epochs", listing))
+        found = (each for each in rows if moment.sees(each[0], each[1].epoch.timestamp))
+        page, cursor = cut_page("epochs", found, listing, lambda each: u64(each[0]))
+        return EpochsReply([_epoch(snapshot, *each, moment) for each in page], cursor)
 
 
-def show_epoch(view: Viewed, epoch_id: bytes) -> EpochOut:
-    """Return one epoch; raises `NotFound`."""
+def show_epoch(view: Viewed, epoch_id: bytes, now_s: int, when: When = PRESENT) -> EpochOut:
+    """Return one epoch as it stood then; raises `NotFound`."""
     with view.snapshot() as snapshot:
-        found = find_epoch(snapshot, epoch_id, _all(snapshot))
+        found = find_epoch(snapshot, epoch_id, moment_at(when, snapshot, now_s))
         if found is None:
             raise NotFound(f"there is no epoch {epoch_id.hex()}", code="unknown_epoch")
         return found
@@ -118,56 +101,36 @@ def find_epoch(snapshot: Snapshot, epoch_id: bytes, moment: Moment) -> EpochOut 
     return _epoch(snapshot, seq, row, moment)
 
 
-def list_aliases(view: Viewed, listing: Listing) -> AliasesReply:
-    """List the aliases in the order of the log."""
+def list_aliases(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT) -> AliasesReply:
+    """List the aliases there were then, in the order of the log."""
     with view.snapshot() as snapshot:
-        found = snapshot.joins(_after_seq(listing, "aliases"))
-        page, cursor = _page("aliases", found, listing, lambda each: u64(each[0]))
+        moment = moment_at(when, snapshot, now_s)
+        page, cursor = _seen_page("aliases", snapshot.joins, listing, moment)
         return AliasesReply([_alias(*each) for each in page], cursor)
 
 
-def show_alias(view: Viewed, content_id: bytes) -> AliasOut:
+def show_alias(view: Viewed, content_id: bytes, now_s: int, when: When = PRESENT) -> AliasOut:
     """Return one alias by its id; raises `NotFound`."""
     with view.snapshot() as snapshot:
-        seq, row = _at_known_seq(snapshot, content_id, snapshot.joins, "alias")
-        return _alias(seq, row)
+        moment = moment_at(when, snapshot, now_s)
+        return _alias(*_seen(snapshot, content_id, snapshot.joins, moment, "alias"))
 
 
-def list_gold_standards(view: Viewed, listing: Listing) -> GoldStandardsReply:
-    """List the gold standards in the order of the log."""
+def list_gold_standards(
+    view: Viewed, listing: Listing, now_s: int, when: When = PRESENT
+) -> GoldStandardsReply:
+    """List the gold standards there were then, in the order of the log."""
     with view.snapshot() as snapshot:
-        found = snapshot.golds(_after_seq(listing, "golds"))
-        page, cursor = _page("golds", found, listing, lambda each: u64(each[0]))
+        moment = moment_at(when, snapshot, now_s)
+        page, cursor = _seen_page("golds", snapshot.golds, listing, moment)
         return GoldStandardsReply([_gold(*each) for each in page], cursor)
 
 
-def show_gold_standard(view: Viewed, content_id: bytes) -> GoldStandardOut:
+def show_gold_standard(view: Viewed, content_id: bytes, now_s: int, when: When = PRESENT) -> GoldStandardOut:
     """Return one gold standard by its id; raises `NotFound`."""
     with view.snapshot() as snapshot:
-        seq, row = _at_known_seq(snapshot, content_id, snapshot.golds, "gold standard")
-        return _gold(seq, row)
-
-
-def list_concepts(view: Viewed, prefix: str, listing: Listing) -> ConceptsReply:
-    """List the subjects that begin with `prefix`, in byte order, with how much is said about each."""
-    with view.snapshot() as snapshot:
-        name = f"concepts:{prefix}"
-        questions = snapshot.questions(prefix, listing.place(name))
-        subjects = ((subject, list(group)) for subject, group in groupby(questions, key=lambda each: each[0]))
-        page, cursor = _page(name, subjects, listing, lambda each: question_key(*each[1][-1][:2]))
-        return ConceptsReply([_concept(*each) for each in page], cursor)
-
-
-def list_escalations(view: Viewed, listing: Listing) -> EscalationsReply:
-    """List where 500 or more anecdotal claims stand with none of tiers 0 to 2 beside them."""
-    with view.snapshot() as snapshot:
-        found = snapshot.escalations(listing.place("escalations"))
-        page, cursor = _page("escalations", found, listing, lambda each: question_key(*each))
-        counts = [snapshot.question(*each).by_tier[Tier.ANECDOTAL] for each in page]
-        crowds = [
-            EscalationOut(ANECDOTAL_CLUSTER, *each, count) for each, count in zip(page, counts, strict=True)
-        ]
-        return EscalationsReply(crowds, cursor)
+        moment = moment_at(when, snapshot, now_s)
+        return _gold(*_seen(snapshot, content_id, snapshot.golds, moment, "gold standard"))
 
 
 def show_agent(view: Viewed, agent_id: bytes, now_s: int, when: When = PRESENT) -> AgentReply:
@@ -195,37 +158,27 @@ def find_source(snapshot: Snapshot, source_hash: bytes, around: Surroundings) ->
     return _source(around, source_hash, row)
 
 
-def _page(
-    name: str, found: Iterable[Item], listing: Listing, place: Callable[[Item], bytes]
-) -> tuple[list[Item], str | None]:
-    """Cut one page off; where there is more, return a cursor that stands behind it."""
-    page = list(islice(found, listing.limit + 1))
-    if len(page) <= listing.limit:
-        return page, None
-    page.pop()
-    return page, encode_place(name, place(page[-1]))
+def _seen_page(
+    name: str, rows: Callable[[int], Iterator[tuple[int, Timed]]], listing: Listing, moment: Moment
+) -> tuple[list[tuple[int, Timed]], str | None]:
+    """Return a page of what has a seq and a time of its own, as far as the moment sees it."""
+    found = (each for each in rows(after_seq(name, listing)) if moment.sees(each[0], each[1].timestamp))
+    return cut_page(name, found, listing, lambda each: u64(each[0]))
 
 
-def _after_seq(listing: Listing, name: str) -> int:
-    place = listing.place(name)
-    return 0 if place is None else seq_of(place)
-
-
-def _all(snapshot: Snapshot) -> Moment:
-    """Return a moment that sees everything there is."""
-    return Moment(snapshot.state.applied_seq, None, 0)
-
-
-def _at_known_seq(
-    snapshot: Snapshot, content_id: bytes, rows: Callable[[int], Any], what: str
-) -> tuple[int, Any]:
+def _seen(
+    snapshot: Snapshot,
+    content_id: bytes,
+    rows: Callable[[int], Iterator[tuple[int, Timed]]],
+    moment: Moment,
+    what: str,
+) -> tuple[int, Timed]:
+    """Return one of these by its id; raises `NotFound` where the moment does not see it."""
     seq = snapshot.known_seq(content_id)
-    if seq is not None:
-        for at, row in rows(seq - 1):
-            if at == seq:
-                return at, row
-            break
-    raise NotFound(f"there is no {what} {content_id.hex()}", code=f"unknown_{what.replace(' ', '_')}")
+    found = None if seq is None else next(rows(seq - 1), None)
+    if found is None or found[0] != seq or not moment.sees(found[0], found[1].timestamp):
+        raise NotFound(f"there is no {what} {content_id.hex()}", code=f"unknown_{what.replace(' ', '_')}")
+    return found
 
 
 def _require_source(snapshot: Snapshot, source_hash: bytes, moment: Moment) -> SourceRow:
@@ -276,7 +229,3 @@ def _gold(seq: int, row: GoldRow) -> GoldStandardOut:
     return GoldStandardOut(
         row.id.hex(), row.subject, row.predicate, value_to_wire(row.object), row.timestamp, seq
     )
-
-
-def _concept(subject: str, questions: list[tuple[str, str, QuestionRow]]) -> ConceptOut:
-    return ConceptOut(subject, sum(sum(row.by_tier) for _, _, row in questions), len(questions))

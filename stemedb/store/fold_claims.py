@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import lmdb
 import msgspec
 
@@ -104,10 +106,15 @@ def count_question(txn: lmdb.Transaction, tables: Tables, assertion: Assertion, 
         tables.questions.put(txn, key, (counts,))
     else:
         tables.questions.delete(txn, key)
-    if counts[Tier.ANECDOTAL] >= CROWD_CLAIMS and not any(counts[: Tier.EXPERT]):
+    if is_crowd(counts):
         tables.escalations.put(txn, key, None)
     elif counts[Tier.ANECDOTAL] >= CROWD_CLAIMS - 1:
         tables.escalations.delete(txn, key)
+
+
+def is_crowd(by_tier: Sequence[int]) -> bool:
+    """Say whether so many claims by tier are an anecdotal crowd with nobody of tiers 0 to 2 above it."""
+    return by_tier[Tier.ANECDOTAL] >= CROWD_CLAIMS and not any(by_tier[: Tier.EXPERT])
 
 
 def count_agent(txn: lmdb.Transaction, tables: Tables, agent_id: bytes, by: int) -> None:

@@ -102,10 +102,12 @@ def status(number: int, new: SourceStatus, at: int = NOW_S) -> SourceStatusRecor
     return SourceStatusRecord(bytes([number]) * 32, new, at)
 
 
-def alias(first: str, second: str) -> AliasRecord:
+def alias(first: str, second: str, *, at: int = NOW_S) -> AliasRecord:
     one, other = sorted((first, second))
-    return AliasRecord(one, other, NOW_S)
+    return AliasRecord(one, other, at)
 
 
-def gold(value: Value, subject: str = SUBJECT, predicate: str = PREDICATE) -> GoldStandard:
-    return GoldStandard(GoldStandardRecord(subject, predicate, value, NOW_S))
+def gold(
+    value: Value, subject: str = SUBJECT, predicate: str = PREDICATE, *, at: int = NOW_S
+) -> GoldStandard:
+    return GoldStandard(GoldStandardRecord(subject, predicate, value, at))

@@ -166,10 +166,10 @@ def test_lists_page_through_everything(engine: Engine) -> None:
     put(engine, checked(subject="elsewhere"))
     calls: dict[str, Callable[[Listing], Any]] = {
         "sources": lambda listing: list_sources(engine.view, listing, NOW_S),
-        "epochs": lambda listing: list_epochs(engine.view, listing),
-        "aliases": lambda listing: list_aliases(engine.view, listing),
-        "gold_standards": lambda listing: list_gold_standards(engine.view, listing),
-        "concepts": lambda listing: list_concepts(engine.view, "drug/", listing),
+        "epochs": lambda listing: list_epochs(engine.view, listing, NOW_S),
+        "aliases": lambda listing: list_aliases(engine.view, listing, NOW_S),
+        "gold_standards": lambda listing: list_gold_standards(engine.view, listing, NOW_S),
+        "concepts": lambda listing: list_concepts(engine.view, "drug/", listing, NOW_S),
     }
     for name, call in calls.items():
         whole = getattr(call(Listing(100)), name)
@@ -182,20 +182,20 @@ def test_lists_page_through_everything(engine: Engine) -> None:
             if cursor is None:
                 break
         assert found == whole, name
-    assert list_concepts(engine.view, "drug/", Listing(1)).concepts[0].claims_count == 2
+    assert list_concepts(engine.view, "drug/", Listing(1), NOW_S).concepts[0].claims_count == 2
     stolen = list_sources(engine.view, Listing(2), NOW_S).next_cursor
     with pytest.raises(Invalid, match="another question"):
-        list_aliases(engine.view, Listing(2, stolen))
+        list_aliases(engine.view, Listing(2, stolen), NOW_S)
     with pytest.raises(Invalid, match="not a cursor"):
-        list_aliases(engine.view, Listing(2, "zz"))
+        list_aliases(engine.view, Listing(2, "zz"), NOW_S)
 
 
 def test_a_crowd_with_nobody_above_it_escalates(engine: Engine) -> None:
     crowd = [checked(SIGNERS[0], object=number(i), source_class=Tier.ANECDOTAL) for i in range(500)]
     put(engine, *crowd[:499])
-    assert list_escalations(engine.view, Listing()).escalations == []
+    assert list_escalations(engine.view, Listing(), NOW_S).escalations == []
     put(engine, crowd[499], checked(source_class=Tier.EXPERT))
-    (found,) = list_escalations(engine.view, Listing()).escalations
+    (found,) = list_escalations(engine.view, Listing(), NOW_S).escalations
     assert (found.kind, found.subject, found.predicate, found.claims_count) == (
         "anecdotal_cluster",
         SUBJECT,
@@ -203,7 +203,7 @@ def test_a_crowd_with_nobody_above_it_escalates(engine: Engine) -> None:
         500,
     )
     put(engine, checked(source_class=Tier.CLINICAL))
-    assert list_escalations(engine.view, Listing()).escalations == []
+    assert list_escalations(engine.view, Listing(), NOW_S).escalations == []
 
 
 def test_trace_shows_where_a_claim_comes_from(engine: Engine) -> None:

@@ -128,7 +128,7 @@ def test_superseding_an_epoch_touches_one_record(engine: Engine) -> None:
     assert winning(engine, "recency").warnings == ["epoch_superseded"]
     assert len(page(engine, epoch=old).assertions) == 100
     assert winner(engine, "epoch_aware", known_at=str(before)) != modern
-    assert show_epoch(engine.view, under_old).superseded_by == [new]
+    assert show_epoch(engine.view, under_old, NOW_S).superseded_by == [new]
 
 
 def test_a_refinement_keeps_the_old_claims(engine: Engine) -> None:
@@ -277,9 +277,9 @@ def test_aliases_join_questions_when_asked(engine: Engine) -> None:
 def test_an_alias_is_made_once(engine: Engine) -> None:
     one = engine.submit_one(AliasChange(alias("a", "b")))
     assert engine.submit_one(AliasChange(alias("b", "a"))).status == "exists"
-    assert show_alias(engine.view, one.id).alias == "b"
+    assert show_alias(engine.view, one.id, NOW_S).alias == "b"
     with pytest.raises(NotFound):
-        show_alias(engine.view, bytes(32))
+        show_alias(engine.view, bytes(32), NOW_S)
 
 
 # -- trust --
@@ -308,7 +308,7 @@ def test_a_gold_standard_judges_each_agent_once_by_its_newest_claim(engine: Engi
     )
     assert engine.submit_one(gold(number(1))).status == "exists"
     assert show_agent(engine.view, right.agent_id, now_s).accurate == 1
-    assert show_gold_standard(engine.view, bytes.fromhex(settled)).object.value == 1.0
+    assert show_gold_standard(engine.view, bytes.fromhex(settled), NOW_S).object.value == 1.0
 
 
 def test_trust_drifts_and_travels_in_time(engine: Engine) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from stemedb.cli.options import Paging, paged, timestamp_option
-from stemedb.cli.output import print_json, safe, short
+from stemedb.cli.options import Paging, paged, timed, timestamp_option
+from stemedb.cli.output import safe, short
 from stemedb.cli.session import Session, connected
-from stemedb.cli.showing import digits, print_fields, print_list, print_written
+from stemedb.cli.showing import digits, print_found, print_list, print_written
 from stemedb.cli.values import shown_time, timestamp
+from stemedb.client import When
 from stemedb.model.replies import EpochOut
 from stemedb.model.wire import SUPERSESSIONS
 
@@ -59,12 +60,13 @@ def begin(  # noqa: PLR0913 - one parameter an option
 
 @epoch.command("list", epilog="\b\nExample:\n  stemedb epoch list")
 @paged
+@timed
 @connected
-def list_(*, session: Session, paging: Paging, as_json: bool) -> None:
+def list_(*, session: Session, paging: Paging, when: When, as_json: bool) -> None:
     """List the epochs in the order of the log."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.epochs(limit=limit, cursor=cursor),
+            lambda limit, cursor: client.epochs(limit=limit, cursor=cursor, when=when),
             lambda page: page.epochs,
             _row,
             COLUMNS,
@@ -75,15 +77,14 @@ def list_(*, session: Session, paging: Paging, as_json: bool) -> None:
 
 @epoch.command(epilog="\b\nExample:\n  stemedb epoch show 77c0...1e")
 @click.argument("epoch_id", metavar="ID")
+@timed
 @connected
-def show(*, session: Session, epoch_id: str, as_json: bool) -> None:
+def show(*, session: Session, epoch_id: str, when: When, as_json: bool) -> None:
     """Show one epoch, and what superseded it."""
     with session.client() as client:
-        found = client.epoch(epoch_id)
-    if as_json:
-        print_json(found)
-        return
-    print_fields(
+        found = client.epoch(epoch_id, when)
+    print_found(
+        found,
         {
             "epoch": found.id,
             "name": found.name,
@@ -93,7 +94,8 @@ def show(*, session: Session, epoch_id: str, as_json: bool) -> None:
             "superseded by": ", ".join(found.superseded_by),
             "by": found.agent_id,
             "seq": str(found.seq),
-        }
+        },
+        as_json=as_json,
     )
 
 

@@ -44,12 +44,13 @@ def agent(*, session: Session, agent: str, when: When, as_json: bool) -> None:
 @click.command(epilog="\b\nExample:\n  stemedb concepts drug://")
 @click.argument("prefix", default="")
 @paged
+@timed
 @connected
-def concepts(*, session: Session, prefix: str, paging: Paging, as_json: bool) -> None:
+def concepts(*, session: Session, prefix: str, paging: Paging, when: When, as_json: bool) -> None:
     """List the subjects that begin with PREFIX, with how much is said about each."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.concepts(prefix, limit=limit, cursor=cursor),
+            lambda limit, cursor: client.concepts(prefix, limit=limit, cursor=cursor, when=when),
             lambda page: page.concepts,
             lambda each: (safe(each.subject), str(each.claims_count), str(each.predicates_count)),
             ("subject", "claims", "predicates"),
@@ -60,12 +61,13 @@ def concepts(*, session: Session, prefix: str, paging: Paging, as_json: bool) ->
 
 @click.command(epilog="\b\nExample:\n  stemedb escalations")
 @paged
+@timed
 @connected
-def escalations(*, session: Session, paging: Paging, as_json: bool) -> None:
+def escalations(*, session: Session, paging: Paging, when: When, as_json: bool) -> None:
     """List the crowds of anecdotal claims that nothing authoritative stands beside."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.escalations(limit=limit, cursor=cursor),
+            lambda limit, cursor: client.escalations(limit=limit, cursor=cursor, when=when),
             lambda page: page.escalations,
             lambda each: (safe(each.kind), safe(each.subject), safe(each.predicate), str(each.claims_count)),
             ("kind", "subject", "predicate", "claims"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from stemedb.cli.options import Paging, paged, timestamp_option, with_kind
-from stemedb.cli.output import note, print_json, safe, short, shown_value
+from stemedb.cli.options import Paging, paged, timed, timestamp_option, with_kind
+from stemedb.cli.output import note, safe, short, shown_value
 from stemedb.cli.session import Session, connected
-from stemedb.cli.showing import digits, print_fields, print_list, print_written
+from stemedb.cli.showing import digits, print_found, print_list, print_written
 from stemedb.cli.values import KIND_OPTIONS, guess_kind, shown_time, timestamp, value_fields
+from stemedb.client import When
 from stemedb.model import Value
 from stemedb.model.replies import AliasOut, GoldStandardOut
 from stemedb.model.wire import KIND_NAMES, Faults, read_value
@@ -36,12 +37,13 @@ def add_alias(*, session: Session, subject: str, other: str, at: str | None, as_
 
 @alias.command("list", epilog="\b\nExample:\n  stemedb alias list")
 @paged
+@timed
 @connected
-def list_aliases(*, session: Session, paging: Paging, as_json: bool) -> None:
+def list_aliases(*, session: Session, paging: Paging, when: When, as_json: bool) -> None:
     """List the aliases in the order of the log."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.aliases(limit=limit, cursor=cursor),
+            lambda limit, cursor: client.aliases(limit=limit, cursor=cursor, when=when),
             lambda page: page.aliases,
             _alias_row,
             ALIAS_COLUMNS,
@@ -52,23 +54,23 @@ def list_aliases(*, session: Session, paging: Paging, as_json: bool) -> None:
 
 @alias.command("show", epilog="\b\nExample:\n  stemedb alias show 5d02...aa")
 @click.argument("alias_id", metavar="ID")
+@timed
 @connected
-def show_alias(*, session: Session, alias_id: str, as_json: bool) -> None:
+def show_alias(*, session: Session, alias_id: str, when: When, as_json: bool) -> None:
     """Show one alias."""
     with session.client() as client:
-        found = client.alias(alias_id)
-    if as_json:
-        print_json(found)
-    else:
-        print_fields(
-            {
-                "alias": found.id,
-                "subject": found.subject,
-                "means": found.alias,
-                "from": shown_time(found.timestamp),
-                "seq": str(found.seq),
-            }
-        )
+        found = client.alias(alias_id, when)
+    print_found(
+        found,
+        {
+            "alias": found.id,
+            "subject": found.subject,
+            "means": found.alias,
+            "from": shown_time(found.timestamp),
+            "seq": str(found.seq),
+        },
+        as_json=as_json,
+    )
 
 
 @click.group()
@@ -120,12 +122,13 @@ def _value(fields: dict[str, str | int | float | bool]) -> Value:
 
 @gold.command("list", epilog="\b\nExample:\n  stemedb gold list")
 @paged
+@timed
 @connected
-def list_gold(*, session: Session, paging: Paging, as_json: bool) -> None:
+def list_gold(*, session: Session, paging: Paging, when: When, as_json: bool) -> None:
     """List what is settled, in the order of the log."""
     with session.client() as client:
         print_list(
-            lambda limit, cursor: client.gold_standards(limit=limit, cursor=cursor),
+            lambda limit, cursor: client.gold_standards(limit=limit, cursor=cursor, when=when),
             lambda page: page.gold_standards,
             _gold_row,
             GOLD_COLUMNS,
@@ -136,24 +139,24 @@ def list_gold(*, session: Session, paging: Paging, as_json: bool) -> None:
 
 @gold.command("show", epilog="\b\nExample:\n  stemedb gold show 41be...90")
 @click.argument("gold_id", metavar="ID")
+@timed
 @connected
-def show_gold(*, session: Session, gold_id: str, as_json: bool) -> None:
+def show_gold(*, session: Session, gold_id: str, when: When, as_json: bool) -> None:
     """Show one gold standard."""
     with session.client() as client:
-        found = client.gold_standard(gold_id)
-    if as_json:
-        print_json(found)
-    else:
-        print_fields(
-            {
-                "gold standard": found.id,
-                "subject": found.subject,
-                "predicate": found.predicate,
-                "value": shown_value(found.object),
-                "from": shown_time(found.timestamp),
-                "seq": str(found.seq),
-            }
-        )
+        found = client.gold_standard(gold_id, when)
+    print_found(
+        found,
+        {
+            "gold standard": found.id,
+            "subject": found.subject,
+            "predicate": found.predicate,
+            "value": shown_value(found.object),
+            "from": shown_time(found.timestamp),
+            "seq": str(found.seq),
+        },
+        as_json=as_json,
+    )
 
 
 def _alias_row(each: AliasOut) -> tuple[str, ...]:

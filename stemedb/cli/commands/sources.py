@@ -9,9 +9,9 @@ from blake3 import blake3
 
 from stemedb import limits
 from stemedb.cli.options import Paging, paged, timed, timestamp_option
-from stemedb.cli.output import note, print_json, safe, short
+from stemedb.cli.output import note, safe, short
 from stemedb.cli.session import Session, connected
-from stemedb.cli.showing import CLAIM_COLUMNS, claim_row, digits, print_fields, print_list, print_written
+from stemedb.cli.showing import CLAIM_COLUMNS, claim_row, digits, print_found, print_list, print_written
 from stemedb.cli.values import shown_time, timestamp
 from stemedb.client import When
 from stemedb.errors import Invalid
@@ -113,21 +113,20 @@ def show(*, session: Session, source_hash: str, when: When, as_json: bool) -> No
     """Show one source; its text, if there is one, in whole with --json."""
     with session.client() as client:
         found = client.source(source_hash, when)
-    if as_json:
-        print_json(found)
-    else:
-        print_fields(
-            {
-                "source": found.source_hash,
-                "title": found.title,
-                "status": found.status,
-                "from": shown_time(found.timestamp),
-                "source class": found.source_class or "",
-                "url": found.url or "",
-                "text": found.content or "",
-                "seq": str(found.seq),
-            }
-        )
+    print_found(
+        found,
+        {
+            "source": found.source_hash,
+            "title": found.title,
+            "status": found.status,
+            "from": shown_time(found.timestamp),
+            "source class": found.source_class or "",
+            "url": found.url or "",
+            "text": found.content or "",
+            "seq": str(found.seq),
+        },
+        as_json=as_json,
+    )
 
 
 @source.command(epilog="\b\nExample:\n  stemedb source status 9f24...03 Retracted")
