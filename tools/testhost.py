@@ -54,6 +54,7 @@ def main() -> None:
     up_parser.add_argument("name")
     up_parser.add_argument("--offline", action="store_true")
     up_parser.add_argument("--root", default="", help="a baked root instead of the pristine one")
+    up_parser.add_argument("--hostname", default="", help="default: the baked root's, else NAME")
     commands.add_parser("down").add_argument("name")
     bake_parser = commands.add_parser("bake")
     bake_parser.add_argument("name")
@@ -63,7 +64,13 @@ def main() -> None:
         if arguments.command == "root":
             print(base_root())
         elif arguments.command == "up":
-            print(json.dumps(up(arguments.name, root=arguments.root, offline=arguments.offline)))
+            host = up(
+                arguments.name,
+                root=arguments.root,
+                hostname=arguments.hostname,
+                offline=arguments.offline,
+            )
+            print(json.dumps(host))
         elif arguments.command == "down":
             down(arguments.name)
         else:
@@ -72,15 +79,16 @@ def main() -> None:
         sys.exit(f"testhost: {error}")
 
 
-def up(name: str, *, root: str = "", offline: bool = False) -> dict[str, str]:
+def up(name: str, *, root: str = "", hostname: str = "", offline: bool = False) -> dict[str, str]:
     """Start a fresh host of that name; answers when systemd is up and SSH listens."""
     folder = baked_folder(root) if root else base_root()
     if not folder.is_dir():
         raise RuntimeError(f"no root {folder}: bake it first")
     key = identity()
+    known_as = hostname or (root and (folder / "etc/hostname").read_text().strip()) or name
     down(name)
     podman(
-        *("run", "--detach", "--name", full_name(name), "--hostname", name),
+        *("run", "--detach", "--name", full_name(name), "--hostname", known_as),
         *("--systemd=always", "--privileged"),
         *("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"),
         *("--rootfs", f"{folder}:O", "/sbin/init"),
@@ -113,6 +121,9 @@ def bake(name: str, root: str) -> Path:
     if export.returncode:
         raise RuntimeError(f"podman export ended with {export.returncode}")
     (fresh / "etc/machine-id").write_text("")
+    # podman mounts its own over it; what the host configured for that name must find it again
+    hostname = podman("inspect", full_name(name), "--format", "{{.Config.Hostname}}")
+    (fresh / "etc/hostname").write_text(hostname)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return folder

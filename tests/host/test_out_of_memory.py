@@ -15,9 +15,9 @@ import pytest
 
 from stemedb import limits
 from tests.host.containers import Container, container
-from tests.host.playbook import ROOT, play
 from tests.power.evidence import check_answers, claims_in, copy_log
 from tests.power.load import Ledger, Load
+from tools import converged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,9 +65,7 @@ BACK = (
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A host that the playbook has converged."""
     folder = tmp_path_factory.mktemp("out-of-memory")
-    with container("out-of-memory", folder) as found:
-        run = play("-i", str(found.inventory(folder)), str(ROOT / "site.yml"))
-        assert run.status == 0, run.output
+    with container("out-of-memory", folder, root=converged.root()) as found:
         found.run(PREPARE)
         yield found
 

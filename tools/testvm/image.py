@@ -6,19 +6,18 @@ Two layers, each kept in the cache under a hash of what it is made of: a root wi
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tools import converged as converging
 from tools import testhost, wheelhouse
+from tools.converged import HOST_ARCH, HOST_PYTHON, playbook_digest, short_hash
 
 CACHE = testhost.CACHE.parent / "testvms"
 DATA_MB = 2048
@@ -27,7 +26,6 @@ IMAGES_MAX = 3
 BUILDER = "vm-builder"
 BAKED = "vm-image"
 HOST_NAME = "stemedb-vm"
-HOST_PYTHON, HOST_ARCH = "3.11", "x86_64"
 # libeatmydata makes fsync and its kin do nothing, for tests that must see what happens without them.
 KERNEL_SCRIPT = r"""
 set -e
@@ -139,34 +137,12 @@ def builder(root: str) -> Iterator[None]:
 
 def inside(script: str) -> None:
     """Run a script as root in the container."""
-    testhost.podman("exec", "--interactive", testhost.full_name(BUILDER), "sh", stdin=script)
+    converging.inside(BUILDER, script)
 
 
 def converge(variables: Mapping[str, object]) -> None:
     """Run the project's playbook on the container, as an operator would; then put the service to rest."""
-    address = testhost.podman(
-        "inspect", testhost.full_name(BUILDER), "--format", "{{.NetworkSettings.IPAddress}}"
-    )
-    host = {
-        "ansible_host": address.strip(),
-        "ansible_user": testhost.USER,
-        "ansible_ssh_private_key_file": str(testhost.identity()),
-        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
-        "ansible_python_interpreter": "/usr/bin/python3",
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        inventory = Path(scratch) / "hosts.json"
-        inventory.write_text(json.dumps({"stemedb": {"hosts": {HOST_NAME: host | dict(variables)}}}))
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "site.yml"],
-            cwd=testhost.REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"the playbook failed:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
+    converging.converge(BUILDER, HOST_NAME, variables, ["stemedb"])
     inside("systemctl stop stemedb-api.socket stemedb-api.service")
 
 
@@ -194,30 +170,11 @@ def make_disk(path: Path, content: Path, size_mb: int) -> None:
     subprocess.run(["mkfs.ext4", "-q", "-d", content, path, f"{size_mb}M"], check=True)
 
 
-def playbook_digest() -> str:
-    """Hash everything that a run of the playbook reads from the checkout."""
-    folders = [testhost.REPOSITORY / name for name in ("roles", "playbooks", "files", "templates")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    files += [testhost.REPOSITORY / "site.yml", testhost.REPOSITORY / "ansible.cfg"]
-    return short_hash(
-        [
-            (str(path.relative_to(testhost.REPOSITORY)), hashlib.sha256(path.read_bytes()).hexdigest())
-            for path in sorted(files)
-            if "__pycache__" not in path.parts
-        ]
-    )
-
-
 def forget_old(kind: str) -> None:
     """Keep the last few images: each change of the sources makes one."""
     images = sorted(CACHE.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in images[IMAGES_MAX:]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def short_hash(what: object) -> str:
-    """12 hex digits that stand for `what`, which must be JSON."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def say(line: str) -> None:
