@@ -108,9 +108,9 @@ def power_step(marker: str, timeout_s: int) -> Step:
     )
 
 
-def watching_step() -> Step:
-    """Return the tests that ask Prometheus' own tools, which come as Debian packages."""
-    step = pytest_step("watching", "watching and not slow")
+def packages_step(name: str) -> Step:
+    """Return the tests, marked by `name`, that need Debian packages: Prometheus' own tools, a browser."""
+    step = pytest_step(name, f"{name} and not slow")
     return step._replace(prepare=[str(ROOT / "tools" / "bootstrap")])
 
 
@@ -134,13 +134,13 @@ def groups_of(target: str) -> list[list[Step]]:
     if target == "lint":
         return alone(lint_steps())
     if target == "test":
-        quick = "not slow and not soak and not vm and not measured and not watching"
+        quick = "not slow and not soak and not vm and not measured and not watching and not browser"
         return [
             *alone(lint_steps()),
             # Each waits for its own servers for much of its time.
             [pytest_step("service", quick), pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON)],
             *alone([pytest_step("measured", "measured and not slow and not soak")]),
-            *alone([watching_step()]),
+            *alone([packages_step("watching"), packages_step("browser")]),
             *alone(scenario_steps(default=True)),
             *alone([power_step("not slow", PYTEST_TIMEOUT_S)]),
         ]

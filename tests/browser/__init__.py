@@ -1,0 +1,1 @@
+"""The pages that the service serves, opened in a real browser."""
