@@ -128,6 +128,7 @@ BACKUP_GROWTH_BYTES_MAX: Final = 4 * 1024 * MIB  # that the view may grow by mea
 BACKUP_ARCHIVE_WAIT_S: Final = 60.0  # for the archive to hold what the copy of the view holds
 BACKUP_MANIFEST_BYTES_MAX: Final = 16 * MIB
 BACKUP_LOCK_WAIT_S: Final = 10.0  # for the archive, or another backup, to let the folder go
+FAR_COPIES_MAX: Final = 100  # copies out of reach that the answer to an erasure lists
 RESTORE_MARGIN_S: Final = 60.0  # a time so short before the archive's last word is not taken as complete
 BACKUPS_KEPT_MAX: Final = 10_000
 TRUSTED_KEYS_BYTES_MAX: Final = 64 * KIB

@@ -69,6 +69,7 @@ class Settings:
     key_dir: Path
     wal_segment_bytes: int
     disk_floor_mb: int
+    backup_dir: Path | None
     log: int
     unsafe_skip_signatures: bool
     auth_enabled: bool
@@ -192,6 +193,12 @@ SETTINGS: Final = (
         "512",
         _whole(0, limits.DISK_FLOOR_MB_MAX),
         "free megabytes of the log's file system below which writes are refused",
+    ),
+    Setting(
+        "STEMEDB_BACKUP_DIR",
+        "",
+        _file,
+        "folder of the backups, to tell how they stand; written by other processes only; default unknown",
     ),
     Setting("STEMEDB_LOG", "info", _level, "log level: debug, info, warn or error; wins over RUST_LOG"),
     Setting(

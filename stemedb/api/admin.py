@@ -1,4 +1,4 @@
-"""What administrators do: erasing."""
+"""What administrators do and ask: erasing, how the backups stand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stemedb.api.call import Call, reply
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
 from stemedb.engine import Erasure
-from stemedb.engine.shapes import EraseIn, EraseReply, erase_ids
+from stemedb.engine.shapes import BackupReply, EraseIn, EraseReply, erase_ids
 
 _ACCEPTED: Final = 202
 
@@ -30,6 +30,12 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     return reply(content, _ACCEPTED, seq=outcome.position)
 
 
+def backup(service: Service, call: Call) -> bottle.HTTPResponse:
+    """GET /v1/admin/backup."""
+    call.no_parameters()
+    return reply(service.engine.backup_status())
+
+
 def who(call: Call) -> str:
     """Return who asks, as far as that is known: the key's id, else its own label, else its address."""
     key_id = call.caller.key_id
@@ -37,6 +43,13 @@ def who(call: Call) -> str:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/admin/backup",
+        backup,
+        "The last backup, how far the archive is, the last verification and drill.",
+        {200: (BackupReply,)},
+    ),
     Route(
         "POST",
         "/v1/admin/erase",

@@ -68,6 +68,7 @@ RULES: Final[dict[str, Rule]] = {
     "GET /v1/meter/quota": LOOK,
     "GET /v1/admission/status": LOOK,
     "POST /v1/admin/erase": ADMIN,
+    "GET /v1/admin/backup": ADMIN,
     "POST /v1/admin/keys": ADMIN,
     "GET /v1/admin/keys": ADMIN,
     "DELETE /v1/admin/keys/{key_id}": ADMIN,

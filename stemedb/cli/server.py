@@ -13,6 +13,7 @@ import click
 from stemedb import __version__
 from stemedb.api import systemd
 from stemedb.api.process import Process
+from stemedb.backup.status import BackupStatus
 from stemedb.cli.memory import forget_variable
 from stemedb.engine import CREATED, Engine, EngineSettings, KeyChange, open_engine
 from stemedb.errors import BadSettings, Corrupt, Locked, StemedbError, StorageFailed
@@ -101,6 +102,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
     root_secret = _root_secret(settings)
     telemetry = Telemetry(__version__)
     telemetry.exposed.set(settings.exposed)
+    backups = BackupStatus(settings.backup_dir) if settings.backup_dir else None
     engine_settings = EngineSettings(
         wal_dir=settings.wal_dir,
         db_dir=settings.db_dir,
@@ -108,6 +110,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         segment_bytes=settings.wal_segment_bytes,
         disk_floor_mb=settings.disk_floor_mb,
         unsafe_skip_signatures=settings.unsafe_skip_signatures,
+        archived_seq=backups.known_seq(settings.wal_dir) if backups else 0,
     )
     guards = Guards(_guard_settings(settings))
     process = Process(
@@ -124,6 +127,8 @@ def _serve(settings: Settings, sink: LogSink) -> None:
 
     def opener(progress: Callable[[str], None]) -> Engine:
         engine = open_engine(engine_settings, telemetry=telemetry, progress=progress)
+        if backups is not None:
+            engine.watch_backups(backups)
         if settings.auth_enabled:
             _seed(engine, root_secret, log)
         guards.keep_in(settings.db_dir, lambda error: log.warning("quotas not saved", error=str(error)))

@@ -10,7 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from stemedb import limits
+from stemedb.engine.backups import Backups
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import Outcome
 from stemedb.engine.claims import Checked, check_claim
@@ -27,6 +30,7 @@ from stemedb.errors import BadSettings, Corrupt, StemedbError, StorageFailed
 from stemedb.log import FolderLock, LocalLog, Log, open_log
 from stemedb.log.files import Faults
 from stemedb.model import SignedAssertion, Signer
+from stemedb.model.backup import BackupReply
 from stemedb.model.erasure import CopyOut
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.store import View
@@ -44,6 +48,8 @@ class EngineSettings(NamedTuple):
     segment_bytes: int
     disk_floor_mb: int = limits.DISK_FLOOR_MB_DEFAULT
     unsafe_skip_signatures: bool = False
+    archived_seq: int = 0
+    """The last record that an archive of this log holds: a log that ends before it was cut or lost."""
 
 
 class Opened(NamedTuple):
@@ -77,6 +83,7 @@ class Engine:
         self._compactor = Compactor(self.log, self.view, telemetry, self.fail)
         self.eraser = Eraser(self.log, self.view, telemetry, self._compactor)
         self.local = opened.local
+        self._backups: Backups | None = None
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
         telemetry.count_assertions(self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
@@ -114,7 +121,7 @@ class Engine:
         """
         outcome = self.submit_one(erasure, key_id)
         try:
-            return outcome, self.eraser.carry_out(now=now)
+            return outcome, self.eraser.carry_out(outcome.seq, now=now)
         except (StorageFailed, Corrupt) as error:
             # The record stands, so the next start goes on with it.
             self.fail(error)
@@ -141,12 +148,31 @@ class Engine:
     def checks(self) -> dict[str, str]:
         """Return the named health checks: `ok`, or what is wrong."""
         lag = self.log.head().seq - self.view.applied_seq if not self.failed.is_set() else 0
-        return {
+        found = {
             "storage": f"failed: {self.failure}" if self.failed.is_set() else "ok",
             "disk": self._disk.shortage or self._writer.no_room or "ok",
             "view": "ok" if lag <= limits.BATCH_CHANGES_MAX else f"{lag} records behind the log",
             "queue": "ok" if self.queued < limits.QUEUE_CHANGES_MAX // 2 else f"{self.queued} changes wait",
         }
+        if self._backups is not None:
+            found["archive"] = self._backups.trouble(self.view.applied_seq, self._recorded_at) or "ok"
+        return found
+
+    def watch_backups(self, backups: Backups) -> None:
+        """Tell of these backups in health, in `backup_status`, and in the answer to an erasure."""
+        self._backups = backups
+        self.eraser.other_copies.append(backups.copies)
+
+    def backup_status(self) -> BackupReply:
+        """Return what is known of the backups."""
+        if self._backups is None:
+            return BackupReply(configured=False)
+        trouble = self._backups.trouble(self.view.applied_seq, self._recorded_at)
+        return msgspec.structs.replace(self._backups.status(self.view.applied_seq), trouble=trouble)
+
+    def _recorded_at(self, seq: int) -> int:
+        with self.view.snapshot() as snapshot:
+            return snapshot.recorded_at(seq)
 
     def fail(self, error: Exception) -> None:
         """Note that storage can no longer be trusted; whoever runs the process must end it."""
@@ -228,7 +254,7 @@ def _open(
         settings.wal_dir,
         server_key=key.agent_id,
         segment_bytes=settings.segment_bytes,
-        known_seq=view.applied_seq,
+        known_seq=max(view.applied_seq, settings.archived_seq),
         lock=locks[0],
         progress=lambda done, total: progress(f"checking the log: {done} of {total} bytes"),
         on_batch=on_batch,

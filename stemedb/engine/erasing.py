@@ -21,8 +21,8 @@ from stemedb.model.records import ErasureRecord, RecordType, decode_body
 from stemedb.store import View
 from stemedb.telemetry import Telemetry
 
-ListCopies = Callable[[], Sequence[CopyOut]]
-"""Tells of further copies of what was erased, such as those of backups."""
+ListCopies = Callable[[int], Sequence[CopyOut]]
+"""Tells of further copies of what the erasure at a seq is about, such as those of backups."""
 
 
 def erases(record_type: int, body: bytes) -> Sequence[int]:
@@ -81,8 +81,8 @@ class Eraser:
         self._overwriting = threading.Lock()
         self.other_copies: list[ListCopies] = []
 
-    def carry_out(self, *, now: bool) -> list[CopyOut]:
-        """Do what the erasures so far leave to be done; return the state of every copy.
+    def carry_out(self, erasure_seq: int, *, now: bool) -> list[CopyOut]:
+        """Do what erasures so far leave to be done; return the state of every copy of what this one erased.
 
         The bodies in the log are gone when it returns. Old bytes in the view's file go within
         `VIEW_COMPACT_WITHIN_S`, or, with `now`, at once, for which it waits at most `ERASE_WAIT_S_MAX`.
@@ -96,7 +96,7 @@ class Eraser:
             self._compactor.run_now(limits.ERASE_WAIT_S_MAX)
         else:
             self._compactor.look_again()
-        return self.copies()
+        return self.copies(erasure_seq)
 
     def overwrite(self) -> None:
         """Overwrite in the log the body of everything that was erased and still may be there.
@@ -110,11 +110,11 @@ class Eraser:
                     self._log.erase([seq for seqs in due.values() for seq in seqs])
                     self._view.overwritten(due)
 
-    def copies(self) -> list[CopyOut]:
-        """Return the state of every copy of what was erased, those in the log and in the view first."""
+    def copies(self, erasure_seq: int) -> list[CopyOut]:
+        """Return the state of every copy of what was erased there, those in the log and in the view first."""
         due_s = self._compactor.due_s()
         return [
             CopyOut("log", PENDING if self._view.to_overwrite() else DONE),
             CopyOut("view", DONE if due_s is None else PENDING, due_s),
-            *(copy for list_copies in self.other_copies for copy in list_copies()),
+            *(copy for list_copies in self.other_copies for copy in list_copies(erasure_seq)),
         ]

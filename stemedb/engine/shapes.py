@@ -4,6 +4,7 @@ Those rooms see only the engine and the questions; this list is all of the model
 """
 
 from stemedb.model.audit import AuditOut, AuditsReply
+from stemedb.model.backup import BackupReply
 from stemedb.model.canonical import assertion_id, canonical_bytes
 from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
 from stemedb.model.guard_replies import (
@@ -70,6 +71,7 @@ __all__ = [
     "AssertionIn",
     "AuditOut",
     "AuditsReply",
+    "BackupReply",
     "BalanceOut",
     "BreakerOut",
     "BreakersReply",

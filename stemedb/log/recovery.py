@@ -170,5 +170,6 @@ def raise_behind(folder: Path, head_seq: int, known_seq: int) -> NoReturn:
         ways_out=(
             RESTORE,
             "or, if these records are lost for good, delete the view: it is made again from the log",
+            "after a restore to an earlier moment: move the archive away, which goes on beyond it",
         ),
     )

@@ -20,14 +20,14 @@ __all__ = ["Site"]
 class Site:
     """A service, its backup folder, and the command line of its operator."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, env: dict[str, str] | None = None) -> None:
         """Lay out everything below `folder`; `start` brings it to life."""
         self.folder = folder
         self.backups = folder / "backups"
         self.backups.mkdir()
         self.metrics = folder / "metrics"
         self.metrics.mkdir()
-        self.service = ServiceProcess(folder, env={"STEMEDB_DISK_FLOOR_MB": "1"})
+        self.service = ServiceProcess(folder, env={"STEMEDB_DISK_FLOOR_MB": "1"} | (env or {}))
         self.cli = Cli(folder / "home", self.service.url)
         data = {name: value for name, value in self.service.env.items() if name.endswith("_DIR")}
         self.cli.env |= data
