@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "doctor": "doctor:doctor",
     "report": "report:report",
     "bench": "bench:bench",
+    "acceptance": "acceptance:acceptance",
     "completion": "completion:completion",
 }
 """Where each command is: module of this package, and the name in it."""

@@ -85,12 +85,12 @@ def measure(scratch: Path, seconds: float) -> Iterator[Figure]:
         trial = Trial(lambda: Client(url), stack)
         trial.load(_LOADED)
         name = "claims, one a request"
-        yield from _latency(name, flat_out(each(trial.one_claim, _WRITERS), seconds, _bar(name)))
+        yield from _latency(name, flat_out(each(trial.one_claim, _WRITERS), seconds, bar(name)))
         name = "claims in bulk"
-        yield from _bulk(name, flat_out([trial.some_claims(_BULK_CLAIMS)], seconds, _bar(name)))
+        yield from _bulk(name, flat_out([trial.some_claims(_BULK_CLAIMS)], seconds, bar(name)))
         name = "questions"
         ask = partial(trial.question, _LENS)
-        yield from _latency(name, flat_out(each(ask, _READERS), seconds, _bar(name)))
+        yield from _latency(name, flat_out(each(ask, _READERS), seconds, bar(name)))
 
 
 def _latency(name: str, times: Times) -> Iterator[Figure]:
@@ -117,7 +117,7 @@ def _asked(figure: Figure) -> str:
     return f"{'at least' if figure.more else 'at most'} {figure.pilot:,.0f} {figure.unit}"
 
 
-def _bar(name: str) -> Callable[[float], None]:
+def bar(name: str) -> Callable[[float], None]:
     """Return what shows how far one load is, on a terminal only."""
     if not sys.stderr.isatty():
         return lambda _: None

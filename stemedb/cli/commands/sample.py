@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from stemedb.cli.importing import Import, Layout, Mapping, RowFile
 from stemedb.cli.output import note, print_json
-from stemedb.cli.sample import CLAIMS, SampleKeys
+from stemedb.cli.sample import SampleKeys
 from stemedb.cli.sample.story import Told, tell
+from stemedb.cli.sample.table import load
 from stemedb.cli.session import connected
 from stemedb.errors import StemedbError
 
@@ -45,9 +45,8 @@ def sample(*, session: Session, as_json: bool) -> int:
 
     The keys of these sources are made from a public phrase and prove nothing. Loading twice adds nothing.
     """
-    with RowFile(CLAIMS, Layout("csv")) as rows, session.client() as client:
-        work = Import(Mapping({}, rows.columns), SampleKeys(), default_timestamp=0)
-        summary = work.run(rows.rows(), client)
+    with session.client() as client:
+        summary = load(client)
         told = tell(client, SampleKeys()) if not summary.refused else Told(0, 0)
     commands = [[_program(), *words, *_where(session)] for _, words in TRIES]
     if as_json:
