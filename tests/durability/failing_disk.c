@@ -1,7 +1,7 @@
-/* Lets one system call fail below Python, as a failing disk does: loaded with LD_PRELOAD.
+/* Lets one system call fail below Python, as a failing disk does, or take long: loaded with LD_PRELOAD.
  *
- * The file that FAILING_DISK names says what fails: "CALL ERRNO SUFFIX", as in "fdatasync 5 .wal"; while it is
- * absent nothing does. Each call that was made to fail adds a byte to the file of the same name with ".count".
+ * The file that FAILING_DISK names says what fails: "CALL ERRNO SUFFIX", as in "fdatasync 5 .wal"; with a number
+ * below zero the call is made after so many milliseconds. While the file is absent nothing happens. Each call that was made to fail adds a byte to the file of the same name with ".count".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -44,6 +44,11 @@ static int fails(const char *call, int fd)
         if (write(count, "x", 1) != 1)
             abort();
         close(count);
+    }
+    if (error < 0) {
+        usleep((useconds_t)-error * 1000);
+        errno = saved;
+        return 0;
     }
     errno = error;
     return 1;

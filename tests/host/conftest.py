@@ -1,4 +1,4 @@
-"""What is collected here: nothing where Ansible is missing, `live/` only against a named inventory."""
+"""What is collected here: nothing where Ansible is missing; `live/` and `watched/` only with an inventory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out what has nothing to run with: an environment for the service's tests only, or no host."""
     if find_spec("ansible") is None or find_spec("testinfra") is None:
         return True
-    if "live" in collection_path.parts and not config.getoption("ansible_inventory"):
+    if not {"live", "watched"}.isdisjoint(collection_path.parts) and not config.getoption(
+        "ansible_inventory"
+    ):
         return True
     return None

@@ -156,14 +156,14 @@ CASES: Final[dict[str, Case]] = {
     "StemedbBackupUnverified": age("stemedb_backup_verify_last_success_timestamp_seconds", 8 * DAY_M),
     "StemedbArchiveBehind": Case(
         {
-            f"stemedb_archive_lag_seconds{{{NODE}}}": "61x4",
-            f"stemedb_archive_last_update_timestamp_seconds{{{NODE}}}": "0 60 60 60",
+            f"stemedb_archive_lag_seconds{{{NODE}}}": "61x8",
+            f"stemedb_archive_last_update_timestamp_seconds{{{NODE}}}": "0x8",
         },
         {
-            f"stemedb_archive_lag_seconds{{{NODE}}}": "60x4",
-            f"stemedb_archive_last_update_timestamp_seconds{{{NODE}}}": "0x3",
+            f"stemedb_archive_lag_seconds{{{NODE}}}": "60x8",
+            f"stemedb_archive_last_update_timestamp_seconds{{{NODE}}}": "60x8",
         },
-        2,
+        6,
     ),
     "StemedbDrillFailed": steady("stemedb_drill_result", f'{NODE},result="fail"', 1, 0, 1),
     "StemedbDrillOld": age("stemedb_drill_last_success_timestamp_seconds", 8 * DAY_M),

@@ -1,8 +1,12 @@
-"""The alert rules as the project ships them, and as a test that cannot wait has them."""
+"""The alert rules as the project ships them, and as a test that cannot wait has them.
+
+`python -m tests.watching.rules FILE DIVISOR` writes the latter.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,3 +65,7 @@ def divided(text: str, by: int) -> str:
         return f"{max(1000, int(number) * _UNITS_S[unit] * 1000 // by)}ms"
 
     return _AGE.sub(lambda found: f"* {found[1]} / {by}", _DURATION.sub(shorter, text))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(divided(RULES.read_text(), int(sys.argv[2])))
