@@ -181,6 +181,9 @@ FAILURE_NOTICE_S: Final = 0.3  # between the failure of storage and the end of t
 CLOSE_TIMEOUT_S: Final = 1.5  # for log and view to be closed after the drain
 
 # -- telemetry --
+SLOW_QUERY_MS_DEFAULT: Final = 1000  # from which on a question is noted as slow
+SLOW_QUERY_MS_MAX: Final = 24 * 3600 * 1000
+SLOW_QUERIES_MAX: Final = 200  # the newest are kept in memory
 LATENCY_WINDOW_S: Final = 300.0
 LATENCY_SAMPLES_MAX: Final = 10_000
 LOG_LINES_MAX: Final = 10_000  # that wait for a slow reader of the log; beyond it they are dropped

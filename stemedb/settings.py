@@ -71,6 +71,7 @@ class Settings:
     disk_floor_mb: int
     backup_dir: Path | None
     log: int
+    slow_query_ms: int
     unsafe_skip_signatures: bool
     auth_enabled: bool
     root_api_key: str = field(repr=False)
@@ -201,6 +202,12 @@ SETTINGS: Final = (
         "folder of the backups, to tell how they stand; written by other processes only; default unknown",
     ),
     Setting("STEMEDB_LOG", "info", _level, "log level: debug, info, warn or error; wins over RUST_LOG"),
+    Setting(
+        "STEMEDB_SLOW_QUERY_MS",
+        str(limits.SLOW_QUERY_MS_DEFAULT),
+        _whole(0, limits.SLOW_QUERY_MS_MAX),
+        "milliseconds from which on a question is logged with its plan; 0 logs every question",
+    ),
     Setting(
         "STEMEDB_UNSAFE_SKIP_SIGNATURES",
         "false",

@@ -25,6 +25,7 @@ from stemedb.api import (
     problem,
     reading,
     statements,
+    storage,
     viewer,
 )
 from stemedb.api.call import JSON, Call, refusal
@@ -55,6 +56,7 @@ def all_routes() -> tuple[Route, ...]:
         *admin.ROUTES,
         *keys.ROUTES,
         *guarding.ROUTES,
+        *storage.ROUTES,
         *viewer.ROUTES,
     ]
     document: list[bytes] = []
@@ -70,6 +72,13 @@ def all_routes() -> tuple[Route, ...]:
     routes = (*described, *own)
     document.append(msgspec.json.encode(openapi.describe(routes)))
     return routes
+
+
+def _who(environ: Environ) -> dict[str, str]:
+    """Return the agent that a request proved, and what its client calls itself; only what there is."""
+    agent_id: bytes | None = environ.get("stemedb.agent")
+    found = {"agent": agent_id.hex() if agent_id else "", "label": Call(environ, {}).label()}
+    return {name: text for name, text in found.items() if text}
 
 
 class Application:
@@ -203,6 +212,7 @@ class Application:
             status=status,
             bytes=sent["bytes"],
             duration_ms=round((time.perf_counter() - began) * 1000, 3),
+            **_who(environ),
             **({"key": key_id.hex()} if (key_id := caller_of(environ).key_id) else {}),
             **({"code": error.reason} if error else {}),
         )

@@ -73,6 +73,8 @@ RULES: Final[dict[str, Rule]] = {
     "GET /v1/admin/keys": ADMIN,
     "DELETE /v1/admin/keys/{key_id}": ADMIN,
     "GET /v1/admin/circuit_breakers": ADMIN,
+    "GET /v1/admin/storage/stats": ADMIN,
+    "GET /v1/admin/slow-queries": ADMIN,
     "POST /v1/admin/circuit_breakers/{id}/open": ADMIN,
     "POST /v1/admin/circuit_breakers/{id}/reset": ADMIN,
 }

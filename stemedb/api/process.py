@@ -93,6 +93,10 @@ class Process:
         self._broken: StemedbError | None = None
         self._last_progress_s = 0.0
 
+    def note_slow_queries(self, threshold_ms: int) -> None:
+        """Note questions that take so long or longer."""
+        self._service.slow.threshold_ms = threshold_ms
+
     def run(self, open_engine: Opener) -> None:
         """Serve until SIGTERM or SIGINT, then drain and return.
 

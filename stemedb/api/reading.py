@@ -103,6 +103,7 @@ def _answer(
         found = answer(engine.view, question, int(time.time()))
     except QueryTimeout:
         telemetry.query_timeouts.inc()
+        service.slow.look_at(call, endpoint, question, None, time.perf_counter() - began)
         raise
     response = tagged(call, found.reply, seq=found.seq)
     _audit(engine, call, endpoint, found, response)
@@ -110,6 +111,7 @@ def _answer(
     telemetry.queries.labels(endpoint).inc()
     telemetry.query_latency.observe(duration_s)
     telemetry.query_duration.labels(endpoint, question.lens or "none").observe(duration_s)
+    service.slow.look_at(call, endpoint, question, found, duration_s)
     return response
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from stemedb import limits
+from stemedb.api.slow import SlowQueries
 from stemedb.api.turns import Turns
 from stemedb.errors import Corrupt, StemedbError, Unavailable
 
@@ -50,6 +51,7 @@ class Service:
         self.helpers = ThreadPoolExecutor(limits.BULK_HELPERS, thread_name_prefix="helper")
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
         self.turns = Turns()
+        self.slow = SlowQueries(log)
         self._on_corrupt = on_corrupt
         self._engine: Engine | None = None
         self._began = time.monotonic()

@@ -121,7 +121,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         guards=guards,
         env=os.environ,
     )
-
+    process.note_slow_queries(settings.slow_query_ms)
     telemetry.breakers_open.set_function(lambda: guards.house.breakers.open_count)
     telemetry.breakers_open_longest.set_function(lambda: guards.house.breakers.open_longest_s)
 

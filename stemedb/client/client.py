@@ -22,6 +22,7 @@ from stemedb.model.erasure import EraseIn, EraseReply
 from stemedb.model.guard_replies import BreakerOut, BreakersReply
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeyOut, KeysReply
+from stemedb.model.operations_wire import SlowQueriesReply, StorageReply
 from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, WriteReply
 
 if TYPE_CHECKING:
@@ -148,6 +149,20 @@ class Client(Statements, Reading, Lists):
         return self._write(path, b"", BreakerOut)
 
     # -- the log and the server --
+
+    def storage_stats(self) -> StorageReply:
+        """Return what log and view hold and take, and what their disks have left."""
+        return self._read(Request("GET", "/v1/admin/storage/stats"), StorageReply)
+
+    def slow_queries(self, *, limit: int | None = None, cursor: str | None = None) -> SlowQueriesReply:
+        """Return a page of the last questions that took long, the newest first."""
+        given = (("limit", None if limit is None else str(limit)), ("cursor", cursor))
+        params = tuple((name, text) for name, text in given if text is not None)
+        return self._read(Request("GET", "/v1/admin/slow-queries", params), SlowQueriesReply)
+
+    def metrics(self) -> str:
+        """Return the server's metrics in Prometheus' text format."""
+        return self._checked(Request("GET", "/metrics")).body.decode()
 
     def log_head(self) -> SignedHead:
         """Return the head of the server's log, signed by its key; worth keeping for a later audit."""

@@ -25,6 +25,7 @@ from stemedb.engine.gauges import show_engine
 from stemedb.engine.history import proof_page, signed_head
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
+from stemedb.engine.storage import storage_stats
 from stemedb.engine.writer import Result, Writer
 from stemedb.errors import BadSettings, Corrupt, StemedbError, StorageFailed
 from stemedb.log import FolderLock, LocalLog, Log, open_log
@@ -33,6 +34,7 @@ from stemedb.model import SignedAssertion, Signer
 from stemedb.model.backup import BackupReply
 from stemedb.model.erasure import CopyOut
 from stemedb.model.history import ProofPage, SignedHead
+from stemedb.model.operations_wire import StorageReply
 from stemedb.store import View
 from stemedb.store.crash import check_before_opening
 from stemedb.store.local import FOLDER_NAME, LocalStore
@@ -84,6 +86,7 @@ class Engine:
         self.eraser = Eraser(self.log, self.view, telemetry, self._compactor)
         self.local = opened.local
         self._backups: Backups | None = None
+        self._usage = opened.log.usage
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
         telemetry.count_assertions(self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
@@ -144,6 +147,10 @@ class Engine:
     def queued(self) -> int:
         """How many changes wait for the writer now."""
         return self._writer.queued
+
+    def storage_stats(self) -> StorageReply:
+        """Return what log and view hold and take, and what their disks have left."""
+        return storage_stats(self, self._disk, self._usage())
 
     def checks(self) -> dict[str, str]:
         """Return the named health checks: `ok`, or what is wrong."""

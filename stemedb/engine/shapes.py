@@ -17,6 +17,7 @@ from stemedb.model.guard_replies import (
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys import new_secret
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeysReply, key_from_wire, key_made
+from stemedb.model.operations_wire import SlowQueriesReply, SlowQueryOut, StorageReply
 from stemedb.model.replies import (
     AgentReply,
     AliasesReply,
@@ -103,11 +104,14 @@ __all__ = [
     "QuotaReply",
     "SignedHead",
     "SkepticReply",
+    "SlowQueriesReply",
+    "SlowQueryOut",
     "SourceIn",
     "SourceOut",
     "SourceStatusIn",
     "SourcesReply",
     "StatementReply",
+    "StorageReply",
     "TraceReply",
     "VoteIn",
     "WriteReply",

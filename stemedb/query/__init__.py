@@ -35,6 +35,7 @@ from stemedb.query.lists import (
     source_impact,
 )
 from stemedb.query.paging import Listing
+from stemedb.query.plan import Counts, counts_of, plan_of
 from stemedb.query.question import (
     CHOICES,
     PARAMETERS,
@@ -56,6 +57,7 @@ __all__ = [
     "WHEN_PARAMETERS",
     "Answer",
     "AuditFilter",
+    "Counts",
     "Listing",
     "Question",
     "Watched",
@@ -65,6 +67,7 @@ __all__ = [
     "ask_layered",
     "ask_skeptic",
     "audit_of",
+    "counts_of",
     "list_aliases",
     "list_audits",
     "list_concepts",
@@ -74,6 +77,7 @@ __all__ = [
     "list_keys",
     "list_sources",
     "parse_question",
+    "plan_of",
     "read_time_s",
     "read_when",
     "replay_audit",

@@ -21,7 +21,7 @@ from stemedb.model.replies import (
     SkepticValueOut,
 )
 from stemedb.model.wire import TIER_NAMES, value_to_wire
-from stemedb.query.candidates import Search
+from stemedb.query.candidates import Deadline, Search
 from stemedb.query.changes import changes_since
 from stemedb.query.claims import SeenClaim, candidate, rounded, see, show
 from stemedb.query.cursor import decode_cursor, encode_cursor
@@ -38,11 +38,15 @@ Asked = QueryReply | ChangesReply | LensReply | ConstraintsReply
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[ReplyT_co]):
-    """A reply, the position in the log that it saw, and the clock (Unix seconds) it was asked by."""
+    """A reply, the position in the log that it saw, and the clock (Unix seconds) it was asked by.
+
+    `looked_count` claims were read for it.
+    """
 
     reply: ReplyT_co
     seq: int
     clock_s: int
+    looked_count: int = 0
 
 
 def ask(view: View, question: Question, now_s: int) -> Answer[Asked]:
@@ -58,27 +62,29 @@ def ask(view: View, question: Question, now_s: int) -> Answer[Asked]:
     with view.snapshot() as snapshot:
         if question.since is not None or question.since_us is not None:
             moment = moment_of(question, snapshot, now_s)
-            return _answer(changes_since(snapshot, question, moment), moment)
+            deadline = Deadline()
+            changes = changes_since(snapshot, question, moment, deadline)
+            return Answer(changes, moment.seq, moment.clock_s, deadline.looked)
         if question.lens is None:
             return _page(snapshot, question, now_s)
         if question.cursor is not None:
             raise Invalid.at("/cursor", "a resolution has no pages", code="bad_cursor")
         search = _search(snapshot, question, now_s)
-        return _answer(_resolve(question.lens, _Weighed(search)), search.moment)
+        return _answer(_resolve(question.lens, _Weighed(search)), search)
 
 
 def ask_skeptic(view: View, question: Question, now_s: int) -> Answer[SkepticReply]:
     """Answer with the quarrel about one predicate; raises as `ask` does."""
     with view.snapshot() as snapshot:
         search = _search(snapshot, _one_predicate(question), now_s)
-        return _answer(_quarrel(_Weighed(search)), search.moment)
+        return _answer(_quarrel(_Weighed(search)), search)
 
 
 def ask_layered(view: View, question: Question, now_s: int) -> Answer[LayeredReply]:
     """Answer with each tier's winner; raises as `ask` does."""
     with view.snapshot() as snapshot:
         search = _search(snapshot, _one_predicate(question), now_s)
-        return _answer(_layers(_Weighed(search)), search.moment)
+        return _answer(_layers(_Weighed(search)), search)
 
 
 def ask_constraints(view: View, question: Question, now_s: int) -> Answer[ConstraintsReply]:
@@ -88,22 +94,26 @@ def ask_constraints(view: View, question: Question, now_s: int) -> Answer[Constr
     with view.snapshot() as snapshot:
         moment = moment_of(question, snapshot, now_s)
         found: list[tuple[Candidate, ConstraintOut]] = []
+        looked_count = 0
         for rule in constraints.RULES if question.predicate is None else (question.predicate,):
-            weighed = _Weighed(Search(snapshot, question.about(rule), moment))
+            search = Search(snapshot, question.about(rule), moment)
+            weighed = _Weighed(search)
+            looked_count += search.deadline.looked
             found += [
                 (each, ConstraintOut(rule, value_to_wire(each.value), _reason(snapshot, claim), show(claim)))
                 for each in constraints.examine(weighed.candidates)
                 for claim in [weighed.claims[each.id]]
             ]
         found.sort(key=lambda rule: constraints.authority_key(rule[0]))
-        return _answer(ConstraintsReply([rule for _, rule in found]), moment)
+        reply = ConstraintsReply([rule for _, rule in found])
+        return Answer(reply, moment.seq, moment.clock_s, looked_count)
 
 
 def show_claim(view: View, claim_id: bytes, now_s: int, when: When = PRESENT) -> Answer[ClaimOut]:
     """Answer with one claim as it stood then; raises `NotFound`, `Gone` when erased, and as `ask` does."""
     with view.snapshot() as snapshot:
         moment = moment_at(when, snapshot, now_s)
-        return _answer(show(require_claim(snapshot, claim_id, moment)), moment)
+        return Answer(show(require_claim(snapshot, claim_id, moment)), moment.seq, moment.clock_s)
 
 
 def require_claim(snapshot: Snapshot, claim_id: bytes, moment: Moment) -> SeenClaim:
@@ -130,8 +140,8 @@ def _search(snapshot: Snapshot, question: Question, now_s: int) -> Search:
     return Search(snapshot, question, moment_of(question, snapshot, now_s))
 
 
-def _answer(reply: ReplyT, moment: Moment) -> Answer[ReplyT]:
-    return Answer(reply, moment.seq, moment.clock_s)
+def _answer(reply: ReplyT, search: Search) -> Answer[ReplyT]:
+    return Answer(reply, search.moment.seq, search.moment.clock_s, search.deadline.looked)
 
 
 def _one_predicate(question: Question) -> Question:
@@ -146,7 +156,7 @@ def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer[QueryRep
     moment = search.moment
     if question.vector_near is not None:
         claims = nearest(snapshot, question, search.all_matching())
-        return _answer(QueryReply([show(seen) for seen in claims], None), moment)
+        return _answer(QueryReply([show(seen) for seen in claims], None), search)
     page: list[SeenClaim] = []
     next_cursor, last = None, b""
     for place, seen in search.matching(cursor.last_key if cursor else None):
@@ -155,7 +165,7 @@ def _page(snapshot: Snapshot, question: Question, now_s: int) -> Answer[QueryRep
             break
         page.append(seen)
         last = place
-    return _answer(QueryReply([show(seen) for seen in page], next_cursor), moment)
+    return _answer(QueryReply([show(seen) for seen in page], next_cursor), search)
 
 
 def _resolve(lens: str, weighed: _Weighed) -> LensReply:

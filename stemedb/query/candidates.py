@@ -25,12 +25,12 @@ class Deadline:
         """Start now."""
         self._timeout_s = timeout_s
         self._ends_at = time.monotonic() + timeout_s
-        self._looked = 0
+        self.looked = 0
 
     def look(self) -> None:
         """Count one claim looked at; raise `QueryTimeout` when the time is over."""
-        self._looked += 1
-        if self._looked % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._ends_at:
+        self.looked += 1
+        if self.looked % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._ends_at:
             raise QueryTimeout(f"the question took more than {self._timeout_s} s")
 
 
@@ -42,6 +42,7 @@ class Search:
         self.question = question
         self.moment = moment
         self.around = Surroundings(snapshot, moment)
+        self.deadline = Deadline()
         self._snapshot = snapshot
         self._subjects = joined_subjects(snapshot, question.subject, moment) if question.aliases else None
 
@@ -53,9 +54,9 @@ class Search:
         return ((place, seen) for place, seen in self._visible(after) if passes(self.question, seen))
 
     def _visible(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim]]:
-        deadline = Deadline()
+        look = self.deadline.look
         for place, row in self._walk(after):
-            deadline.look()
+            look()
             seen = see(row, self.moment, self.around, decay=self.question.decay)
             if seen is not None:
                 yield place, seen

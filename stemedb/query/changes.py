@@ -14,7 +14,7 @@ from stemedb.query.question import Question
 from stemedb.store import ClaimRow, Snapshot
 
 
-def changes_since(snapshot: Snapshot, question: Question, moment: Moment) -> ChangesReply:
+def changes_since(snapshot: Snapshot, question: Question, moment: Moment, deadline: Deadline) -> ChangesReply:
     """Return the records of a question after its `since`, in the order of the log, at most `limit`.
 
     Raises `Invalid` for a `since` past the head.
@@ -24,7 +24,6 @@ def changes_since(snapshot: Snapshot, question: Question, moment: Moment) -> Cha
         since = snapshot.seq_at(question.since_us or 0)
     if since > snapshot.state.applied_seq:
         raise Invalid.at("/since", f"{since} is past the head of the log", code="known_at_past_head")
-    deadline = Deadline()
     found: dict[int, Body] = {}
     for _, row in snapshot.walk(question.subject, question.predicate):
         deadline.look()

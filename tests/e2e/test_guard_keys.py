@@ -39,7 +39,7 @@ MATRIX = {
     ],
     "admin": [
         "POST /v1/gold-standard", "POST /v1/admin/erase", "POST /v1/admin/keys", "GET /v1/admin/keys",
-        "GET /v1/admin/backup",
+        "GET /v1/admin/backup", "GET /v1/admin/storage/stats", "GET /v1/admin/slow-queries",
         "DELETE /v1/admin/keys/{key_id}", "GET /v1/admin/circuit_breakers",
         "POST /v1/admin/circuit_breakers/{id}/open", "POST /v1/admin/circuit_breakers/{id}/reset",
     ],
