@@ -23,6 +23,10 @@ PATIENCE_S = 120.0
 CROWD = 500
 FLOOD = Signer(b"flood".ljust(32))
 UNITS = "stemedb-api.socket stemedb-api.service"
+# One bit of a file, and the same bit back.
+FLIP = """import os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+os.pwrite(fd, bytes([os.pread(fd, 1, 300)[0] ^ 1]), 300)"""
 SERVICE_STARTS = f"systemctl reset-failed {UNITS}; systemctl start {UNITS}"
 
 
@@ -144,6 +148,21 @@ def test_an_archive_and_a_node_exporter_that_stopped(machine: Machine, watch: Wa
     watch.until_firing("StemedbHostUnwatched")
     machine.run("systemctl start prometheus-node-exporter")
     watch.until_quiet("StemedbHostUnwatched")
+
+
+def test_a_backup_that_is_not_whole(machine: Machine, watch: Watch) -> None:
+    watch.until_quiet("StemedbDrillFailed")
+    machine.run("install -d -o stemedb /run/drill")
+    key = machine.get("/v1/log/head")["server_key"]
+    drill = (
+        "stemedb drill --from /backups --scratch /run/drill --metrics-dir /var/lib/stemedb-metrics "
+        f"--trust-key {key}"
+    )
+    flip = f"python3 -c '{FLIP}' /backups/wal/0000000000000000.wal"
+    machine.run(f"{flip}; {drill} || test $? = 65")
+    watch.until_firing("StemedbDrillFailed")
+    machine.run(f"{flip}; {drill}")
+    watch.until_quiet("StemedbDrillFailed")
 
 
 def test_a_crowd_with_nobody_above_it(watch: Watch, traffic: Traffic) -> None:
