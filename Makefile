@@ -6,10 +6,10 @@ PYTHON ?=
 LEVEL = $(if $(PYTHON),service,controller)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow soak lint bench docs clean venv lock wheelhouse
+.PHONY: help run test test-slow soak lint bench bench-report docs clean venv lock wheelhouse
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: ## the service on 127.0.0.1:18180 with a sample in ./data (PORT=..., DATA=...)
 	@tools/run
@@ -27,7 +27,10 @@ lint: venv ## ruff, mypy, layering, shellcheck, yamllint, ansible-lint
 	@.venv/bin/python tools/run_tests.py lint
 
 bench: venv ## measure this machine and the service on it
-	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench --record build/bench.ndjson
+
+bench-report: venv ## write docs/performance.md's tables and charts from recorded results (RESULTS=...)
+	@.venv/bin/python -m bench._report $(RESULTS)
 
 docs: venv ## write what is made of descriptions (tables of roles, dashboards), check every link
 	@.venv/bin/python tools/role_docs.py

@@ -1,27 +1,53 @@
-"""`python -m bench [NAME ...]`: run the named measurements, or all of them, one after the other."""
+"""`python -m bench [--record FILE] [NAME ...]`: run the named measurements, or all, one after the other.
+
+With `--record` the line of JSON that each ends with is added to FILE, from which `make bench-report` makes
+the tables and charts of docs/performance.md.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent
 
-def main(names: list[str]) -> int:
+
+def main(arguments: list[str]) -> int:
     """Run each measurement in a process of its own, so that none inherits another's heap or threads."""
-    here = Path(__file__).parent
-    known = sorted(path.stem for path in here.glob("*.py") if not path.stem.startswith("_"))
-    unknown = [name for name in names if name not in known]
+    known = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+    parser = argparse.ArgumentParser(prog="python -m bench", description=f"There are: {', '.join(known)}.")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add each one's line of JSON to FILE")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which to run; default all")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in known]
     if unknown:
-        print(f"no measurement {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
-        return 2
-    worst = 0
-    for name in names or known:
-        print(f"== {name}", flush=True)
-        done = subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=here.parent, check=False)
-        worst = max(worst, abs(done.returncode))
-        print(flush=True)
-    return 1 if worst else 0
+        parser.error(f"no measurement {', '.join(unknown)}; there are: {', '.join(known)}")
+    failed = [name for name in given.names or known if not _run(name, given.record)]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str, record: Path | None) -> bool:
+    """Run one, showing what it prints as it comes; say whether it ended well."""
+    print(f"== {name}", flush=True)
+    last = ""
+    with subprocess.Popen(
+        [sys.executable, "-m", f"bench.{name}"], cwd=HERE.parent, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None  # noqa: S101 - it is a pipe
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    print(flush=True)
+    if child.returncode == 0 and record is not None:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with record.open("a") as out:
+            out.write(json.dumps({"name": name, "result": json.loads(last)}) + "\n")
+    return child.returncode == 0
 
 
 if __name__ == "__main__":

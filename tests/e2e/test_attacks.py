@@ -33,6 +33,7 @@ def is_held(seen: Seen) -> bool:
     return seen.attack_p99_s <= FACTOR_MAX * max(seen.quiet_p99_s, QUIET_P99_S_MIN)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_served_under_attack(
     attacked: ServiceProcess, name: str, record_property: Callable[[str, object], None]
