@@ -166,8 +166,8 @@ def quota_left(service: Service, environ: Environ) -> Balance:
     if agent_id is None:
         return meter.caller_balance(client_name(caller_of(environ), environ["stemedb.origin"]))
     with service.engine.view.snapshot() as snapshot:
-        share = service.guards.house.share(snapshot, agent_id)
-    return meter.agent_balance(agent_id, share)
+        quota = service.guards.house.quota(snapshot, agent_id)
+    return meter.agent_balance(agent_id, quota)
 
 
 def caller_of(environ: Environ) -> Caller:

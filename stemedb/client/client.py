@@ -11,6 +11,7 @@ import msgspec
 from stemedb import limits
 from stemedb.client.bulk import BulkResult, batches, read_results
 from stemedb.client.connected import accepted, decoded, require_id
+from stemedb.client.filters import PRESENT, When
 from stemedb.client.lists import Lists
 from stemedb.client.problems import error_of
 from stemedb.client.reading import Reading
@@ -19,11 +20,11 @@ from stemedb.client.statements import Statements
 from stemedb.client.transport import Request
 from stemedb.errors import Unavailable
 from stemedb.model.erasure import EraseIn, EraseReply
-from stemedb.model.guard_replies import BreakerOut, BreakersReply
+from stemedb.model.guard_replies import BreakerOut, BreakersReply, QuotaIn, QuotaOut, QuotasReply
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeyOut, KeysReply
 from stemedb.model.operations_wire import SlowQueriesReply, StorageReply
-from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, WriteReply
+from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, StatementReply, WriteReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,9 +97,9 @@ class Client(Statements, Reading, Lists):
         self._keep_position(reply)
         return read_results(reply.body, batch)
 
-    def assertion(self, claim_hash: str) -> ClaimOut:
+    def assertion(self, claim_hash: str, when: When = PRESENT) -> ClaimOut:
         """Return the claim with this id (64 hex digits); raises `NotFound` or `Gone`."""
-        claim = self._get(f"/v1/assertion/{require_id(claim_hash)}", ClaimOut)
+        claim = self._get(f"/v1/assertion/{require_id(claim_hash)}", ClaimOut, when.params())
         self._check([claim])
         self._expect(claim_hash, claim.hash, "answered with")
         return claim
@@ -147,6 +148,27 @@ class Client(Statements, Reading, Lists):
         """Shut an agent out for a while (`open`) or let it in again (`reset`)."""
         path = f"/v1/admin/circuit_breakers/{require_id(agent_id, 'agent id')}/{action}"
         return self._write(path, b"", BreakerOut)
+
+    def quotas(self) -> Iterator[QuotaOut]:
+        """Yield the agents with quotas of their own."""
+        params: tuple[tuple[str, str], ...] = ()
+        while True:
+            page = self._get("/v1/admin/quotas", QuotasReply, params)
+            yield from page.quotas
+            if page.next_cursor is None:
+                return
+            params = (("cursor", page.next_cursor),)
+
+    def set_quota(self, agent_id: str, tokens: int) -> StatementReply:
+        """Give an agent a quota of its own: tokens for an hour, instead of what everybody has."""
+        return self._write(
+            "/v1/admin/quotas", QuotaIn(require_id(agent_id, "agent id"), tokens), StatementReply
+        )
+
+    def end_quota(self, agent_id: str) -> None:
+        """Give an agent again what everybody has; raises `NotFound` where it has that already."""
+        path = f"/v1/admin/quotas/{require_id(agent_id, 'agent id')}"
+        self._keep_position(self._checked(Request("DELETE", path)))
 
     # -- the log and the server --
 

@@ -13,6 +13,7 @@ from stemedb.engine.erasing import Erasure
 from stemedb.engine.feed import read_feed
 from stemedb.engine.judging import GoldStandard
 from stemedb.engine.keys import KeyChange, KeyRevocation
+from stemedb.engine.quotas import QuotaChange
 from stemedb.engine.statements import (
     AliasChange,
     EpochChange,
@@ -40,6 +41,7 @@ __all__ = [
     "KeyChange",
     "KeyRevocation",
     "Outcome",
+    "QuotaChange",
     "SourceChange",
     "SourceStatusChange",
     "VoteChange",

@@ -12,7 +12,10 @@ from stemedb.model.guard_replies import (
     BalanceOut,
     BreakerOut,
     BreakersReply,
+    QuotaIn,
     QuotaReply,
+    QuotasReply,
+    quota_agent,
 )
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys import new_secret
@@ -101,7 +104,9 @@ __all__ = [
     "PrepareReply",
     "ProofPage",
     "QueryReply",
+    "QuotaIn",
     "QuotaReply",
+    "QuotasReply",
     "SignedHead",
     "SkepticReply",
     "SlowQueriesReply",
@@ -127,6 +132,7 @@ __all__ = [
     "key_from_wire",
     "key_made",
     "new_secret",
+    "quota_agent",
     "signature_message",
     "source_from_wire",
     "status_from_wire",

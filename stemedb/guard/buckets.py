@@ -81,12 +81,12 @@ class Buckets:
         with self._lock:
             return [(name, level) for name, (level, _) in self._levels.items()]
 
-    def restore(self, levels: Iterable[tuple[bytes, float]]) -> None:
-        """Take back what `saved` returned."""
+    def restore(self, levels: Iterable[tuple[bytes, float]], age_s: float = 0.0) -> None:
+        """Take back what `saved` returned `age_s` seconds ago; each is refilled for that time."""
         with self._lock:
-            now = self._clock()
+            then = self._clock() - age_s
             for name, level in levels:
-                self._put(name, level, now)
+                self._put(name, level, then)
 
     def _level(self, name: bytes, rate: Rate, now: float) -> float:
         known = self._levels.get(name)

@@ -28,9 +28,10 @@ class Meter:
         self._agents = Buckets(limits.METER_NAMES_MAX, clock)
         self._callers = Buckets(limits.METER_NAMES_MAX, clock)
 
-    def agent_rate(self, share: float) -> Rate:
-        """Return what an agent has that is trusted with `share` quotas."""
-        return _rate(self._quota * share)
+    @property
+    def quota(self) -> int:
+        """The tokens that an agent has for an hour, unless it has a quota of its own."""
+        return self._quota
 
     def charge_caller(self, name: bytes, cost: int) -> None:
         """Take tokens of a caller; raises `QuotaExceeded` with the seconds to wait."""
@@ -38,32 +39,32 @@ class Meter:
         self._callers.require(name, rate, cost, "the caller's quota is used up", "quota_exceeded")
 
     def charge_agents(self, agents: Iterable[tuple[bytes, float]], cost: int) -> None:
-        """Take tokens of each agent, given with its share of the quota, or of none.
+        """Take tokens of each agent, given with its quota, or of none.
 
         Raises `QuotaExceeded` with the seconds to wait.
         """
         paid: list[tuple[bytes, float]] = []
         try:
-            for agent_id, share in agents:
-                rate = self.agent_rate(share)
+            for agent_id, quota in agents:
+                rate = _rate(quota)
                 self._agents.require(agent_id, rate, cost, "the agent's quota is used up", "quota_exceeded")
-                paid.append((agent_id, share))
+                paid.append((agent_id, quota))
         except QuotaExceeded:
             self.refund_agents(paid, cost)
             raise
 
     def refund_agents(self, agents: Iterable[tuple[bytes, float]], cost: int) -> None:
         """Give tokens back to agents for what did not happen."""
-        for agent_id, share in agents:
-            self._agents.give_back(agent_id, self.agent_rate(share), cost)
+        for agent_id, quota in agents:
+            self._agents.give_back(agent_id, _rate(quota), cost)
 
     def refund_caller(self, name: bytes, cost: int) -> None:
         """Give tokens back to a caller."""
         self._callers.give_back(name, _rate(self._quota * limits.METER_CALLER_FACTOR), cost)
 
-    def agent_balance(self, agent_id: bytes, share: float) -> Balance:
-        """Return what is left to an agent."""
-        return self._agents.look(agent_id, self.agent_rate(share))
+    def agent_balance(self, agent_id: bytes, quota: float) -> Balance:
+        """Return what is left to an agent that has `quota` tokens for an hour."""
+        return self._agents.look(agent_id, _rate(quota))
 
     def caller_balance(self, name: bytes) -> Balance:
         """Return what is left to a caller."""
@@ -84,11 +85,8 @@ class Meter:
     def restore(self, balances: Balances, now_s: float) -> None:
         """Take balances back, with what has come since; a clock that went back adds nothing."""
         away_s = max(0.0, now_s - balances.saved_at_s)
-        agent, caller = (
-            away_s * _rate(self._quota * factor).refill_per_s for factor in (1, limits.METER_CALLER_FACTOR)
-        )
-        self._agents.restore([(name, level + agent) for name, level in balances.agents])
-        self._callers.restore([(name, level + caller) for name, level in balances.callers])
+        self._agents.restore(balances.agents, away_s)
+        self._callers.restore(balances.callers, away_s)
 
 
 class MeterKeeper:

@@ -36,7 +36,7 @@ class Statement(NamedTuple):
 
 
 class Toll(NamedTuple):
-    """What was taken for a statement, to be settled: from which agents, each with its share of the quota."""
+    """What was taken for a statement, to be settled: from which agents, each with its quota (tokens)."""
 
     statement: Statement
     caller: bytes
@@ -70,11 +70,11 @@ class TollHouse:
             return Toll(statement, caller)
         with view.snapshot() as snapshot:
             fresh = _fresh_signers(snapshot, statement)
-            shares = tuple((agent_id, self.share(snapshot, agent_id)) for agent_id in fresh)
+            quotas = tuple((agent_id, self.quota(snapshot, agent_id)) for agent_id in fresh)
             bits = {agent_id: self.bits(snapshot, agent_id) for agent_id in fresh}
-        toll = Toll(statement, caller, shares)
+        toll = Toll(statement, caller, quotas)
         if self.meter:
-            self.meter.charge_agents(shares, statement.cost)
+            self.meter.charge_agents(quotas, statement.cost)
         entered: list[bytes] = []
         try:
             for agent_id in fresh if statement.is_claim else ():
@@ -87,7 +87,7 @@ class TollHouse:
             for agent_id in entered:
                 self.breakers.release(agent_id)
             if self.meter:
-                self.meter.refund_agents(shares, statement.cost)
+                self.meter.refund_agents(quotas, statement.cost)
             raise
         return toll
 
@@ -115,6 +115,16 @@ class TollHouse:
             with view.snapshot() as snapshot:
                 agents = list(_fresh_signers(snapshot, toll.statement))
         return [agent_id for agent_id in agents if self.breakers.note_refusal(agent_id, toll.statement.id)]
+
+    def quota(self, snapshot: Snapshot, agent_id: bytes) -> float:
+        """Return an agent's tokens for an hour: its own quota or everybody's, as far as it is trusted.
+
+        0 where there is no meter.
+        """
+        if self.meter is None:
+            return 0.0
+        own = snapshot.quota(agent_id)
+        return (self.meter.quota if own is None else own.tokens) * self.share(snapshot, agent_id)
 
     def share(self, snapshot: Snapshot, agent_id: bytes) -> float:
         """Return how many quotas an agent has: one, unless trust counts."""

@@ -33,7 +33,7 @@ from stemedb.model.wire import (
 HIDDEN = "hidden"
 """The type of a record that the reader may not see; it keeps the feed gapless."""
 
-SECRET_TYPES = frozenset({RecordType.KEY, RecordType.KEY_REVOCATION})
+SECRET_TYPES = frozenset({RecordType.KEY, RecordType.KEY_REVOCATION, RecordType.QUOTA})
 """The kinds that no reader of the feed may see."""
 
 TYPE_NAMES: Mapping[int, str] = {kind: kind.name.lower() for kind in RecordType}

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from stemedb import limits
+from stemedb.model.fields import Hash
+from stemedb.model.wire import Faults
+
+_AGENT_BYTES = 32
 
 
 class BalanceOut(msgspec.Struct, frozen=True):
@@ -20,6 +28,30 @@ class QuotaReply(msgspec.Struct, frozen=True):
     caller: BalanceOut | None
     agent_id: str | None
     agent: BalanceOut | None
+
+
+class QuotaIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A quota for one agent: tokens for an hour, instead of what everybody has."""
+
+    agent_id: Hash
+    tokens: Annotated[int, msgspec.Meta(ge=1, le=limits.METER_QUOTA_MAX)]
+
+
+class QuotaOut(msgspec.Struct, frozen=True):
+    """An agent's own quota; `set_at` in Unix seconds, `by` the id of the API key it came with."""
+
+    agent_id: str
+    tokens: int
+    seq: int
+    set_at: int
+    by: str | None
+
+
+class QuotasReply(msgspec.Struct, frozen=True):
+    """A page of the agents with quotas of their own, by agent."""
+
+    quotas: list[QuotaOut]
+    next_cursor: str | None
 
 
 class AdmissionReply(msgspec.Struct, frozen=True):
@@ -47,3 +79,11 @@ class BreakersReply(msgspec.Struct, frozen=True):
 
     circuit_breakers: list[BreakerOut]
     next_cursor: str | None
+
+
+def quota_agent(wire: QuotaIn) -> bytes:
+    """Return the agent that a quota is for; raises `Invalid` where that is no id."""
+    faults = Faults()
+    agent_id = faults.binary("/agent_id", wire.agent_id, _AGENT_BYTES)
+    faults.raise_if_any()
+    return agent_id

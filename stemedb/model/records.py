@@ -33,6 +33,7 @@ class RecordType(IntEnum):
     ERASURE = 11
     KEY = 12
     KEY_REVOCATION = 13
+    QUOTA = 14
 
 
 class SourceStatus(IntEnum):
@@ -151,6 +152,17 @@ class KeyRevocationRecord(msgspec.Struct, frozen=True, array_like=True):
     key_id: bytes
 
 
+class QuotaRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What one agent has of the meter from now on: tokens for an hour, None for what everybody has.
+
+    `by`: the id of the API key it came with, empty where there was none.
+    """
+
+    agent_id: bytes
+    tokens: int | None
+    by: bytes
+
+
 Body = (
     AssertionRecord
     | EndorsementRecord
@@ -164,6 +176,7 @@ Body = (
     | ErasureRecord
     | KeyRecord
     | KeyRevocationRecord
+    | QuotaRecord
 )
 
 BODIES: Mapping[RecordType, type[Body]] = {
@@ -179,6 +192,7 @@ BODIES: Mapping[RecordType, type[Body]] = {
     RecordType.ERASURE: ErasureRecord,
     RecordType.KEY: KeyRecord,
     RecordType.KEY_REVOCATION: KeyRevocationRecord,
+    RecordType.QUOTA: QuotaRecord,
 }
 
 AnyBody = TypeVar("AnyBody", bound=Body)

@@ -47,6 +47,7 @@ from stemedb.query.question import (
     read_time_s,
     read_when,
 )
+from stemedb.query.quotas import list_quotas
 from stemedb.query.trace import trace
 from stemedb.query.watch import Watched
 
@@ -75,6 +76,7 @@ __all__ = [
     "list_escalations",
     "list_gold_standards",
     "list_keys",
+    "list_quotas",
     "list_sources",
     "parse_question",
     "plan_of",

@@ -22,6 +22,7 @@ from stemedb.model.records import (
     JudgementRecord,
     KeyRecord,
     KeyRevocationRecord,
+    QuotaRecord,
     RecordType,
     SourceRecord,
     SourceStatusRecord,
@@ -46,6 +47,7 @@ _FOLDERS: Mapping[type, Folder] = {
     ErasureRecord: fold_erasure.fold_erasure,
     KeyRecord: fold_keys.fold_key,
     KeyRevocationRecord: fold_keys.fold_key_revocation,
+    QuotaRecord: fold_keys.fold_quota,
 }
 
 

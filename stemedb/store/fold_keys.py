@@ -1,4 +1,4 @@
-"""Folding API keys: made, and revoked."""
+"""Folding API keys, made and revoked, and quotas of single agents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import lmdb
 import msgspec
 
 from stemedb.model.keys import key_id
-from stemedb.model.records import KeyRecord, KeyRevocationRecord
+from stemedb.model.records import KeyRecord, KeyRevocationRecord, QuotaRecord
 from stemedb.store import rows
 from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
@@ -25,3 +25,12 @@ def fold_key_revocation(
     row = tables.keys.get(txn, body.key_id)
     if row is not None and not row.revoked_seq:
         tables.keys.put(txn, body.key_id, msgspec.structs.replace(row, revoked_seq=record.seq))
+
+
+def fold_quota(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: QuotaRecord) -> None:
+    """Give an agent a quota of its own, or take it back."""
+    if body.tokens is None:
+        tables.quotas.delete(txn, body.agent_id)
+    else:
+        row = rows.QuotaRow(body.tokens, record.seq, record.recorded_at, body.by)
+        tables.quotas.put(txn, body.agent_id, row)

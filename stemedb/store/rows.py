@@ -126,6 +126,15 @@ class KeyRow(msgspec.Struct, frozen=True, array_like=True):
         return not self.revoked_seq and (expires_at is None or now_s < expires_at)
 
 
+class QuotaRow(msgspec.Struct, frozen=True, array_like=True):
+    """An agent's own quota (tokens for an hour), set at `set_at` (microseconds) with the API key `by`."""
+
+    tokens: int
+    seq: int
+    set_at: int
+    by: bytes
+
+
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
     """How many claims a subject and predicate have, by tier."""
 

@@ -165,7 +165,7 @@ class Snapshot:
         for key, row in self._tables.golds.walk(self._txn, after=keys.u64(after_seq)):
             yield keys.seq_of(key), row
 
-    # -- API keys --
+    # -- API keys and quotas --
 
     def api_key(self, key_id: bytes) -> rows.KeyRow | None:
         """Return an API key by its id, revoked ones too."""
@@ -174,6 +174,14 @@ class Snapshot:
     def api_keys(self, after: bytes | None = None) -> Iterator[tuple[bytes, rows.KeyRow]]:
         """Yield every API key by id, from behind `after` where given."""
         return self._tables.keys.walk(self._txn, after=after)
+
+    def quota(self, agent_id: bytes) -> rows.QuotaRow | None:
+        """Return an agent's own quota, None where it has what everybody has."""
+        return self._tables.quotas.get(self._txn, agent_id)
+
+    def quotas(self, after: bytes | None = None) -> Iterator[tuple[bytes, rows.QuotaRow]]:
+        """Yield every agent with a quota of its own, from behind `after` where given."""
+        return self._tables.quotas.walk(self._txn, after=after)
 
     # -- agents and counts --
 

@@ -25,6 +25,7 @@
 | `escalations` | subject NUL predicate | empty: a crowd with nobody above it |
 | `erased` | id of a claim or source | the erasure's seq |
 | `keys` | key's id (8) | the key, without its secret |
+| `quotas` | agent | its own quota |
 | `moments` | seq u64 | `recorded_at`, microseconds |
 | `meta` | `state` | where the fold stands |
 | `format` | `view` | the format's version |
@@ -72,6 +73,7 @@ class Tables:
         self.escalations = Table("escalations", type(None))
         self.erased = Table("erased", int)
         self.keys = Table("keys", rows.KeyRow)
+        self.quotas = Table("quotas", rows.QuotaRow)
         self.moments = Table("moments", int)
         self.meta = Table("meta", rows.ViewState)
         for table in self:

@@ -63,6 +63,19 @@ def test_breakers_are_listed_opened_and_reset(admin: Cli) -> None:
     assert "agent id" in admin.error("breakers", "open", "x", code=1)
 
 
+def test_quotas_are_set_listed_and_ended(admin: Cli) -> None:
+    agent_id = admin.json("keygen", "dave")["agent_id"]
+    assert admin.json("quotas", "list") == {"quotas": []}
+    assert admin("quotas", "set", agent_id, "500").startswith(f"created {agent_id} at seq ")
+    assert admin.json("quotas", "set", agent_id, "500")["status"] == "exists"
+    (listed,) = admin.json("quotas", "list")["quotas"]
+    assert (listed["tokens"], len(listed["by"])) == (500, 16)
+    assert f"{agent_id}" in admin("quotas", "list")
+    assert admin("quotas", "end", agent_id) == f"ended {agent_id}\n"
+    assert "no quota of its own" in admin.error("quotas", "end", agent_id, code=1)
+    assert admin.error("quotas", "set", agent_id, "0", code=2)
+
+
 def test_work_is_done_when_it_is_asked_for(admin: Cli) -> None:
     admin("keygen", "alice")
     assert admin.json("assert", "work/subject", "is", "done", "--as", "alice")["status"] == "created"

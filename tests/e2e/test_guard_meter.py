@@ -219,3 +219,42 @@ def test_forgeries_by_a_bound_key_shut_its_agent_out(tmp_path_factory: pytest.Te
         assert own.service.post("/v1/assert", claim(), header).status == 429
     finally:
         own.service.close()
+
+
+def test_an_agent_with_a_quota_of_its_own(server: ServerFactory) -> None:
+    """Less for one, as before for another, over a restart; then what everybody has again."""
+    service = server(env=METERED)
+    agent_id = SIGNER.agent_id.hex()
+    assert service.post("/v1/admin/quotas", {"agent_id": agent_id, "tokens": 20}).status == 201
+    assert service.post("/v1/admin/quotas", {"agent_id": agent_id, "tokens": 20}).status == 200
+    statuses = [service.post("/v1/assert", claim(subject=f"own/{number}")).status for number in range(4)]
+    assert statuses == [201, 201, 429, 429]
+    assert service.post("/v1/assert", claim(OTHER, subject="own/other")).status == 201
+    assert service.stop() == 0
+    service.start()
+    assert service.post("/v1/assert", claim(subject="own/more")).status == 429
+    (listed,) = service.get("/v1/admin/quotas").json()["quotas"]
+    assert (listed["agent_id"], listed["tokens"], listed["by"]) == (agent_id, 20, None)
+    assert service.request("DELETE", f"/v1/admin/quotas/{agent_id}", None).status == 204
+    gone = service.request("DELETE", f"/v1/admin/quotas/{agent_id}", None)
+    assert (gone.status, gone.json()["code"]) == (404, "unknown_quota")
+    assert service.get(f"/v1/meter/quota?agent_id={agent_id}").json()["agent"]["limit"] == QUOTA
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"agent_id": "ab" * 32, "tokens": 0},
+        {"agent_id": "ab" * 32, "tokens": -1},
+        {"agent_id": "ab" * 32, "tokens": 1.5},
+        {"agent_id": "ab" * 32, "tokens": 10**9 + 1},
+        {"agent_id": "ab" * 31, "tokens": 5},
+        {"agent_id": "AB" * 32, "tokens": 5},
+        {"agent_id": "ab" * 32},
+        {"agent_id": "ab" * 32, "tokens": 5, "more": 1},
+    ],
+)
+def test_quotas_refuse(shared_server: ServiceProcess, body: dict[str, object]) -> None:
+    refused = shared_server.post("/v1/admin/quotas", body)
+    assert (refused.status, refused.headers["Content-Type"]) == (400, "application/problem+json")
+    assert shared_server.get("/v1/admin/quotas").json()["quotas"] == []

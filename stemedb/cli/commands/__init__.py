@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "erase": "erasing:erase",
     "keys": "keys:keys",
     "breakers": "breakers:breakers",
+    "quotas": "quotas:quotas",
     "status": "status:status",
     "config": "config:config",
     "sample": "sample:sample",
