@@ -37,6 +37,8 @@ COMMANDS: Final = {
     "breakers": "breakers:breakers",
     "quotas": "quotas:quotas",
     "status": "status:status",
+    "top": "top:top",
+    "logs": "logs:logs",
     "config": "config:config",
     "sample": "sample:sample",
     "log": "log:log",
