@@ -1,6 +1,6 @@
 """The alert rules as the project ships them, and as a test that cannot wait has them.
 
-`python -m tests.watching.rules FILE DIVISOR` writes the latter.
+`python -m tests.watching.rules FILE` writes the latter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "files" / "prometheus" / "stemedb.rules.yml"
 TO_COME = {"stemedb_quarantine_pending"}  # with the defence of content
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=for: )(\d+)([smhd])$", re.MULTILINE)
+_WINDOW = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])")
+_FOR = re.compile(r"(?<=for: )(\d+)([smhd])$", re.MULTILINE)
 _AGE = re.compile(r"\* (60|3600|86400)\b")
 
 
@@ -57,15 +58,19 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * _UNITS_S[duration[-1]]
 
 
-def divided(text: str, by: int) -> str:
-    """Return the rules with every window, every `for` and every age (`26 * 3600`) so many times shorter."""
+def shortened(text: str, by: int = 60, windows_by: int = 20) -> str:
+    """Return the rules with every `for` and every age (`26 * 3600`) so many times shorter.
 
-    def shorter(found: re.Match[str]) -> str:
-        number, unit = found[1] or found[3], found[2] or found[4]
-        return f"{max(1000, int(number) * _UNITS_S[unit] * 1000 // by)}ms"
+    Windows are so by less: a counter must have been asked for a few times within one.
+    """
 
-    return _AGE.sub(lambda found: f"* {found[1]} / {by}", _DURATION.sub(shorter, text))
+    def shorter(found: re.Match[str], divisor: int) -> str:
+        return f"{int(found[1]) * _UNITS_S[found[2]] * 1000 // divisor}ms"
+
+    text = _WINDOW.sub(lambda found: shorter(found, windows_by), text)
+    text = _FOR.sub(lambda found: shorter(found, by), text)
+    return _AGE.sub(lambda found: f"* {found[1]} / {by}", text)
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(divided(RULES.read_text(), int(sys.argv[2])))
+    Path(sys.argv[1]).write_text(shortened(RULES.read_text()))

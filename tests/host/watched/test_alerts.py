@@ -1,6 +1,7 @@
 """Alerts are made to fire by what they warn of, on a host, and clear when it is over.
 
-The rules are the project's, with windows, `for` and ages sixty times shorter; each test leaves a quiet host.
+The rules are the project's, with `for` and ages sixty times shorter, and windows twenty times. Each test
+mends what it broke; what looks back for long is seen to clear in the last one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 
 from stemedb.model import Signer
 from tests.e2e.signing import claim
+from tests.watching.rules import alerts
 
 if TYPE_CHECKING:
     from tests.host.live.conftest import Machine
@@ -102,20 +104,17 @@ def test_a_disk_that_fails_once(machine: Machine, watch: Watch) -> None:
     # A disk that goes on failing lets nothing start, and is StemedbDown.
     machine.run("timeout 30 sh -c 'until [ -s /data/db/failures ]; do sleep 0.1; done'; rm /data/fault")
     watch.until_firing("StemedbFsyncErrors")
-    machine.run(SERVICE_STARTS)
-    watch.until_quiet("StemedbFsyncErrors")
 
 
 def test_crashes_over_and_over(machine: Machine, watch: Watch) -> None:
     watch.until_quiet("StemedbRestarting")
     # Not as often as systemd gives up, and seen by Prometheus in between.
     machine.run(
-        "systemd-run --unit=crashes sh -c "
-        "'while sleep 4; do systemctl kill --signal=KILL stemedb-api.service; done'"
+        "systemd-run --unit=crashes sh -c 'while sleep 4; do "
+        "systemctl is-active stemedb-api && systemctl kill --signal=KILL stemedb-api; done'"
     )
     watch.until_firing("StemedbRestarting")
     machine.run("systemctl stop crashes")
-    watch.until_quiet("StemedbRestarting")
 
 
 def test_a_service_that_is_gone(machine: Machine, watch: Watch) -> None:
@@ -180,10 +179,13 @@ def test_a_crowd_with_nobody_above_it(watch: Watch, traffic: Traffic) -> None:
     watch.until_quiet("StemedbEscalationPending")
 
 
-def test_the_agent_is_shut_out_for_long(machine: Machine, watch: Watch, traffic: Traffic) -> None:
+def test_the_agent_is_shut_out_for_long(watch: Watch, traffic: Traffic) -> None:
     watch.until_firing("StemedbBreakerOpenLong")
     traffic.end()
-    path = f"/v1/admin/circuit_breakers/{FLOOD.agent_id.hex()}/reset"
-    traffic.post(path, b"")
+    traffic.post(f"/v1/admin/circuit_breakers/{FLOOD.agent_id.hex()}/reset", b"")
     watch.until_quiet("StemedbBreakerOpenLong")
-    assert machine.get("/v1/admin/circuit_breakers")["circuit_breakers"] == []
+
+
+def test_all_is_quiet_again(watch: Watch) -> None:
+    # Whether a time service keeps the clock of the machine below is not this scenario's affair.
+    watch.until_quiet(*({alert.name for alert in alerts()} - {"StemedbClockOff"}))
