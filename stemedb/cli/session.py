@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
+_AGENT_ID = re.compile(r"[0-9a-f]{64}\Z")
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -42,6 +45,10 @@ class Session(NamedTuple):
             verify=self.verify,
             on_work=show_work,
         )
+
+    def agent_id(self, text: str) -> str:
+        """Return the agent that `text` names: an agent id, or a key in the key ring by its name."""
+        return text if _AGENT_ID.match(text) else self.keyring().signer(text).agent_id.hex()
 
     def keyring(self) -> KeyRing:
         """Read the profile's key ring."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ import pytest
 
 from stemedb.cli import main as entry
 from stemedb.cli.commands import COMMANDS, load
+from stemedb.client import Client
+from tests.cli.running import BIN, Cli
+from tests.e2e.service import ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.cli.running import Cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "cli.md").read_text()
@@ -25,6 +27,7 @@ SECTION = re.compile(r"^## stemedb (\S+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.D
 PAGES = sorted((DOCS / "reference").glob("*.md"))
 # A call in a text (`stemedb ...`) or at a prompt, up to what is no word of it any more.
 CALL = re.compile(r"(?:`|^[#$] )stemedb ((?:[^\s`|]+ ?)+)", re.MULTILINE)
+FLOOD = re.compile(r"^## A flood\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(found for page in PAGES for found in SECTION.findall(page.read_text()))
 
 
@@ -89,7 +92,7 @@ def test_reference_lists_every_exit_status() -> None:
 
 def test_tour_shows_what_the_sample_says(own_cli: Cli) -> None:
     own_cli("sample")
-    blocks = CONSOLE.findall((DOCS / "tour.md").read_text())
+    blocks = CONSOLE.findall(FLOOD.sub("", (DOCS / "tour.md").read_text()))
     shown = [part for block in blocks for part in block.split("$ stemedb ")[1:]]
     answered = [part for part in shown if part.partition("\n")[2].strip()]
     assert len(answered) >= 12
@@ -98,6 +101,42 @@ def test_tour_shows_what_the_sample_says(own_cli: Cli) -> None:
         if not command.startswith("import"):
             printed = own_cli(*command.split())
             assert not expected or printed == expected
+
+
+@pytest.fixture
+def metered(tmp_path: Path) -> Iterator[ServiceProcess]:
+    running = ServiceProcess(tmp_path, env={"STEMEDB_METER_ENABLED": "true"}).start()
+    yield running
+    running.close()
+
+
+def test_tour_shuts_a_flooding_agent_out_and_lets_it_in_again(
+    metered: ServiceProcess, tmp_path: Path
+) -> None:
+    """The section's own commands, in a shell, on a server that has the meter on as `make run` does."""
+    user = Cli(tmp_path / "home", metered.url)
+    user("keygen", "alice")
+    (section,) = FLOOD.findall((DOCS / "tour.md").read_text())
+    assert "STEMEDB_METER_ENABLED=true" in (DOCS.parent / "tools" / "run").read_text()
+    commands = re.split(r"^\$ ", "".join(CONSOLE.findall(section)), flags=re.MULTILINE)[1:]
+    assert len(commands) == 9
+    for part in commands:
+        command, _, expected = part.partition("\n")
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**user.env, "PATH": f"{BIN}:{user.env['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        for line in filter(None, expected.splitlines()):
+            pattern = re.escape(line).replace(r"\.\.\.", ".*")
+            assert re.search(f"^{pattern}", done.stdout + done.stderr, re.MULTILINE), (command, done)
+    with Client(metered.url) as client:
+        said = client.query("drug://velorin", "miracle").assertions
+        assert len(said) == 11
+        assert len(client.query("drug://velorin", "taste").assertions) == 1
 
 
 def test_tour_shows_what_hung_on_the_retracted_source_and_a_claims_story(own_cli: Cli) -> None:

@@ -27,24 +27,24 @@ def list_(*, session: Session, as_json: bool) -> None:
 
 
 @breakers.command("open", epilog="\b\nExample:\n  stemedb breakers open 3b6a...29")
-@click.argument("agent_id", metavar="AGENT")
+@click.argument("agent")
 @connected
-def open_(*, session: Session, agent_id: str, as_json: bool) -> None:
+def open_(*, session: Session, agent: str, as_json: bool) -> None:
     """Shut an agent out for 30 seconds."""
-    _switch(session, agent_id, "open", as_json=as_json)
+    _switch(session, agent, "open", as_json=as_json)
 
 
 @breakers.command(epilog="\b\nExample:\n  stemedb breakers reset 3b6a...29")
-@click.argument("agent_id", metavar="AGENT")
+@click.argument("agent")
 @connected
-def reset(*, session: Session, agent_id: str, as_json: bool) -> None:
+def reset(*, session: Session, agent: str, as_json: bool) -> None:
     """Let an agent in again."""
-    _switch(session, agent_id, "reset", as_json=as_json)
+    _switch(session, agent, "reset", as_json=as_json)
 
 
-def _switch(session: Session, agent_id: str, action: str, *, as_json: bool) -> None:
+def _switch(session: Session, agent: str, action: str, *, as_json: bool) -> None:
     with session.client() as client:
-        found = client.switch_breaker(agent_id, action)
+        found = client.switch_breaker(session.agent_id(agent), action)
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:

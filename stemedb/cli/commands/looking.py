@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from stemedb import limits
@@ -15,8 +13,6 @@ from stemedb.cli.tracing import print_trace
 from stemedb.client import When
 from stemedb.model.replies import RecordOut
 
-_ID = re.compile(r"[0-9a-f]{64}\Z")
-
 
 @click.command(epilog="\b\nExample:\n  stemedb agent alice")
 @click.argument("agent")
@@ -24,9 +20,8 @@ _ID = re.compile(r"[0-9a-f]{64}\Z")
 @connected
 def agent(*, session: Session, agent: str, when: When, as_json: bool) -> None:
     """Show how far AGENT is trusted: an agent id, or the name of a key in the key ring."""
-    agent_id = agent if _ID.match(agent) else session.keyring().signer(agent).agent_id.hex()
     with session.client() as client:
-        found = client.agent(agent_id, when)
+        found = client.agent(session.agent_id(agent), when)
     if as_json:
         print_json(found)
     else:

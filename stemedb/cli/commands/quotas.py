@@ -42,20 +42,21 @@ def list_(*, session: Session, as_json: bool) -> None:
 
 
 @quotas.command("set", epilog="\b\nExample:\n  stemedb quotas set 3b6a...29 500")
-@click.argument("agent_id", metavar="AGENT")
+@click.argument("agent")
 @click.argument("tokens", type=click.IntRange(1, limits.METER_QUOTA_MAX))
 @connected
-def set_(*, session: Session, agent_id: str, tokens: int, as_json: bool) -> None:
-    """Give an agent TOKENS for an hour; a claim takes 10. It stands until it is set again or ended."""
+def set_(*, session: Session, agent: str, tokens: int, as_json: bool) -> None:
+    """Give AGENT (an id, or a key in the key ring) TOKENS for an hour; a claim takes 10."""
     with session.client() as client:
-        print_written(client.set_quota(agent_id, tokens), as_json=as_json)
+        print_written(client.set_quota(session.agent_id(agent), tokens), as_json=as_json)
 
 
 @quotas.command(epilog="\b\nExample:\n  stemedb quotas end 3b6a...29")
-@click.argument("agent_id", metavar="AGENT")
+@click.argument("agent")
 @connected
-def end(*, session: Session, agent_id: str, as_json: bool) -> None:
-    """Give an agent again what everybody has."""
+def end(*, session: Session, agent: str, as_json: bool) -> None:
+    """Give AGENT (an id, or a key in the key ring) again what everybody has."""
+    agent_id = session.agent_id(agent)
     with session.client() as client:
         client.end_quota(agent_id)
     if as_json:
