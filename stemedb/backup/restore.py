@@ -307,14 +307,9 @@ def _view(
     """Bring the view into `db_dir`; return the snapshot it is from, its claims and its digest."""
     usable = [point for point in points.snapshots if point.manifest.seq <= log.head.seq]
     sound = [point for point in usable if check_place(point, erased)]
-    if sound:
-        point = sound[-1]
-        say(f"checking and copying the view of {point.folder.name}")
-        for entry in point.manifest.files:
-            require_file(point.folder, entry)
-        shutil.copyfile(point.folder / VIEW_NAME / DATA_NAME, db_dir / DATA_NAME)
-        (db_dir / DATA_NAME).chmod(FILE_MODE)
-        require_file(db_dir, msgspec.structs.replace(point.manifest.files[0], path=DATA_NAME))
+    used = ""
+    if sound and _put_view(sound[-1], db_dir, say):
+        used = sound[-1].folder.name
     with closing(View(db_dir, sync=False)) as view:
         say(f"folding {log.head.seq - view.applied_seq} records into the view")
         if view.applied_seq:
@@ -325,7 +320,28 @@ def _view(
         say("computing the state's digest")
         digest, claims_count = view.digest(), view.claims_count
     sync_folder(db_dir)
-    return (sound[-1].folder.name if sound else ""), claims_count, digest
+    return used, claims_count, digest
+
+
+def _put_view(point: SnapshotPoint, db_dir: Path, say: Say) -> bool:
+    """Put a snapshot's view in place; False if it is of another version of stemedb, whose rows differ."""
+    say(f"checking and copying the view of {point.folder.name}")
+    for entry in point.manifest.files:
+        require_file(point.folder, entry)
+    copy = db_dir / DATA_NAME
+    shutil.copyfile(point.folder / VIEW_NAME / DATA_NAME, copy)
+    copy.chmod(FILE_MODE)
+    require_file(db_dir, msgspec.structs.replace(point.manifest.files[0], path=DATA_NAME))
+    try:
+        View(db_dir).close()
+    except Corrupt as error:
+        if error.reason != "view_format":
+            raise
+        say("it is of another version: the view is made from the log instead")
+        for path in (copy, db_dir / VIEW_LOCK_NAME):
+            path.unlink()
+        return False
+    return True
 
 
 def check_place(point: SnapshotPoint, erased: list[Erasing]) -> bool:

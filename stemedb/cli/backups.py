@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TRUSTED_KEYS_FILE: Final = Path("/etc/stemedb/trusted_keys")
 _KEY_BYTES: Final = 32
+_NICE: Final = 10
 _BAR_STEPS: Final = 1000
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -40,6 +41,12 @@ trust_option = click.option(
     multiple=True,
     help=f"A server's public key to trust, beside those in {TRUSTED_KEYS_FILE}.",
 )
+
+
+def make_way() -> None:
+    """Let the service, and everything else, have the processor first."""
+    with suppress(OSError):
+        os.nice(_NICE)
 
 
 def server_key(settings: Settings) -> Signer:

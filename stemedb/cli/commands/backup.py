@@ -22,6 +22,7 @@ from stemedb.backup.verify import verify as verify_backups
 from stemedb.cli.backups import (
     bar,
     from_option,
+    make_way,
     metrics_option,
     server_key,
     trust_option,
@@ -58,6 +59,7 @@ def create(*, settings: Settings, target: str, metrics_dir: str | None, as_json:
     It is read again before it gets its name. Without an archive service the log is archived here, too.
     Exit status: 0 made, 65 something is damaged, 75 no room or another backup at work.
     """
+    make_way()
     source = Source(settings.wal_dir, settings.db_dir, server_key(settings), __version__)
     made = make_backup(source, Path(target).absolute(), lambda text: None if as_json else note(text))
     write_metrics(
@@ -115,6 +117,7 @@ def verify(
 
     Exit status: 0 whole, 65 damaged.
     """
+    make_way()
     folder = Path(backup_dir).absolute()
     keys = trusted_keys(trust_keys)
     become_owner(folder)

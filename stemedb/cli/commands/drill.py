@@ -22,7 +22,14 @@ from stemedb.backup.drill import (
     wait_archived,
 )
 from stemedb.cli import profile as profiles
-from stemedb.cli.backups import from_option, metrics_option, trust_option, trusted_keys, write_metrics
+from stemedb.cli.backups import (
+    from_option,
+    make_way,
+    metrics_option,
+    trust_option,
+    trusted_keys,
+    write_metrics,
+)
 from stemedb.cli.host import with_data
 from stemedb.cli.local import server_url
 from stemedb.cli.main import CORRUPT, OK, UNAVAILABLE
@@ -64,6 +71,7 @@ def drill(  # noqa: PLR0913 - one keyword an option
 
     Exit status: 0 pass, 65 fail (treat it as having no backups), 75 inconclusive (it could not be tried).
     """
+    make_way()
     began, seq = time.monotonic(), 0
     ground = Ground(
         Path(backup_dir).absolute(), settings.db_dir, Path(scratch).absolute(), trusted_keys(trust_keys)
