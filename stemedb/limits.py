@@ -125,6 +125,7 @@ LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk i
 # -- backups --
 ARCHIVE_LOOK_S: Final = 0.25  # how often the archive looks for what was synced
 ARCHIVE_RETRY_S: Final = 1.0  # after something went wrong
+ARCHIVE_LOCK_WAIT_S: Final = 5.0  # for another process, such as a backup, to let the archive go
 ARCHIVE_STATE_EVERY_S: Final = 10.0  # an idle archive says so often that it lacks nothing
 ARCHIVE_METRICS_EVERY_S: Final = 1.0
 ARCHIVE_LAG_S_MAX: Final = 60.0  # a record that is not archived for so long: health says degraded

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stemedb.backup.archive import Archiver
 from stemedb.backup.layout import STATE_NAME, ArchiveState, read_state
 from stemedb.errors import Corrupt, Locked, StemedbError
-from stemedb.limits import ARCHIVE_LOOK_S, ARCHIVE_RETRY_S
+from stemedb.limits import ARCHIVE_LOCK_WAIT_S, ARCHIVE_LOOK_S, ARCHIVE_RETRY_S
 from stemedb.log.synced import read_synced
 
 _US_PER_S = 1_000_000
@@ -53,6 +53,7 @@ def follow(
         Locked: another process keeps this archive.
     """
     began, known = time.time(), _from_state(target)
+    in_use_since = time.monotonic()
     archiver: Archiver | None = None
     while True:
         stopping = stop.is_set()
@@ -62,15 +63,15 @@ def follow(
             looked_at = time.time()
             archiver.step()
             known = _Known(archiver.seq, archiver.end, looked_at)
+            in_use_since = time.monotonic()
         except (OSError, StemedbError) as error:
             if archiver is not None:
                 known = _Known(archiver.seq, archiver.end, known.caught_up_at)
                 archiver.close()
                 archiver = None
-            if isinstance(error, Locked) or (
-                isinstance(error, Corrupt) and error.reason == "foreign_archive"
-            ):
-                raise
+            if not isinstance(error, Locked):
+                in_use_since = time.monotonic()
+            _give_up_on(error, time.monotonic() - in_use_since)
             trouble = error.detail if isinstance(error, StemedbError) else str(error)
         lag_s = time.time() - (known.caught_up_at or began) if trouble else 0.0
         behind_bytes = _behind(source, known.end) if trouble else 0
@@ -80,6 +81,14 @@ def follow(
         stop.wait(ARCHIVE_RETRY_S if trouble else ARCHIVE_LOOK_S)
     if archiver is not None:
         archiver.close()
+
+
+def _give_up_on(error: Exception, in_use_s: float) -> None:
+    """Raise an error that trying again does not mend."""
+    if isinstance(error, Locked) and in_use_s < ARCHIVE_LOCK_WAIT_S:
+        return  # by a backup that found no archive running, perhaps, and did its work
+    if isinstance(error, Locked) or (isinstance(error, Corrupt) and error.reason == "foreign_archive"):
+        raise error
 
 
 def _from_state(target: Path) -> _Known:

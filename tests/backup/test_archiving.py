@@ -7,8 +7,10 @@ import shutil
 import signal
 import socket
 import stat
+from contextlib import closing
 from pathlib import Path
 
+from stemedb.log import FolderLock
 from tests.backup.conftest import Site
 from tests.backup.helpers import check_same
 from tests.cli.running import Cli, wait_until
@@ -85,7 +87,9 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
 
 def test_it_refuses_what_it_cannot_do(site: Site, tmp_path: Path) -> None:
     site.wait_archived()
-    assert "in use by process" in site.cli.error("archive", "--to", site.backups / "wal", code=75)
+    done = site.cli.run("archive", "--to", site.backups / "wal")
+    assert done.returncode == 75
+    assert "in use by process" in done.stderr.splitlines()[-1]
     assert "is called wal" in site.cli.error("archive", "--to", site.backups / "log", code=78)
     bare = Cli(tmp_path / "bare", None)
     bare.env["STEMEDB_WAL_DIR"] = str(tmp_path / "nothing")
@@ -97,3 +101,15 @@ def test_it_refuses_what_it_cannot_do(site: Site, tmp_path: Path) -> None:
     site.stop_archive()
     said = site.cli.error("archive", "--to", site.backups / "wal", code=65, env=env)
     assert "move the folder away" in said
+
+
+def test_a_start_while_a_backup_archives_waits_for_it(site: Site) -> None:
+    site.wait_archived()
+    site.stop_archive()
+    with closing(FolderLock(site.backups / "wal")):
+        site.start_archive()
+        assert site.archiving
+        assert site.archiving.stderr
+        assert "in use by" in site.archiving.stderr.readline()
+    site.service.bulk([line(1)])
+    site.wait_archived()
