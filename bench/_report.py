@@ -26,6 +26,7 @@ TITLES: Final = {
     "beside": "Reads beside writes",
     "bulk": "Many claims a request",
     "growing": "What size costs",
+    "guards": "What guards cost, and what hostile clients do",
     "twins": "Against what one would build instead",
 }
 """The measurements whose results are ratios, in the order of the page."""
@@ -39,6 +40,7 @@ TARGETS: Final = (
         for lens in ("recency", "confidence", "consensus", "authority", "skeptic", "layered")
     ),
     ("growing", "p99 of a question, 1,000,000", "10,000 claims", 1.5, True),
+    ("guards", "p99 under", "quiet", 5.0, True),
     ("beside", "p99 of a question beside bulk", "quiet", 5.0, True),
     ("twins", "one claim", "postgres", 1.2, False),
     ("twins", "bulk, unverified", "postgres", 1.5, False),

@@ -6,9 +6,11 @@ cannot take what all others need; beyond the whole, whoever comes is refused.
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from stemedb import limits
@@ -86,8 +88,9 @@ class Crowd:
     def too_many(self) -> list[Connection]:
         """Return who must go when no connection more can be: of the largest household, who waits longest."""
         before = time.monotonic() - limits.CROWDED_WAIT_S_MIN
-        waiting = [each for each in self._greatest(lambda each: len(each.connections)) if each.since < before]
-        return sorted(waiting, key=lambda each: each.since)[: limits.CROWDED_DROPS_MAX]
+        greatest = self._greatest(lambda each: len(each.connections))
+        waiting = heapq.nsmallest(limits.CROWDED_DROPS_MAX, greatest, key=attrgetter("since"))
+        return [each for each in waiting if each.since < before]
 
     def _greatest(self, size: Callable[[Household], int]) -> list[Connection]:
         """Return the connections of the greatest household that no worker has in hand."""

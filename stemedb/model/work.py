@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from blake3 import blake3
 
 REPORT_EVERY: Final = 8192
+_FIRST_BYTES: Final = 7  # of the eight that a nonce has: there is room behind any
 
 
 class Proof(NamedTuple):
@@ -26,12 +28,15 @@ def proof_bits(agent_id: bytes, proof: Proof) -> int:
 def solve(
     agent_id: bytes, bits: int, timestamp: int, on_progress: Callable[[int], None] = lambda _tried: None
 ) -> Proof:
-    """Return a proof with at least `bits` zero bits; `on_progress` hears how many nonces were tried."""
+    """Return a proof with at least `bits` zero bits; `on_progress` hears how many nonces were tried.
+
+    It begins at a nonce by chance: a proof admits one claim, and two claims of one second need two.
+    """
     tail = agent_id + timestamp.to_bytes(8, "big")
     below = 1 << (256 - bits)
-    nonce = 0
+    first = nonce = int.from_bytes(os.urandom(_FIRST_BYTES), "big")
     while int.from_bytes(blake3(nonce.to_bytes(8, "big") + tail).digest(), "big") >= below:
         nonce += 1
-        if nonce % REPORT_EVERY == 0:
-            on_progress(nonce)
+        if (nonce - first) % REPORT_EVERY == 0:
+            on_progress(nonce - first)
     return Proof(nonce, timestamp)

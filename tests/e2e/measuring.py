@@ -11,9 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from tests.e2e.service import ServiceProcess
 from tests.e2e.signing import claim
 
 ROOT = Path(__file__).parents[2]
@@ -23,14 +22,35 @@ TURN_S = 0.5  # that a turn lasts, at least: an attack takes effect while it goe
 ATTEMPTS_MAX = 5  # of one request; a connection that was dropped to make room is made again, as clients do
 
 
-class Seen(NamedTuple):
-    """What one attack did: p99 (seconds) in quiet and under attack, memory (bytes), and who attacked."""
+class Attacked(Protocol):
+    """A running service."""
 
-    quiet_p99_s: float
-    attack_p99_s: float
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+
+class Seen(NamedTuple):
+    """What one attack did: p99 (seconds) in quiet and under attack, by round; memory; who attacked."""
+
+    quiet_s: tuple[float, ...]
+    attack_s: tuple[float, ...]
     peak_bytes: int
-    threads: int
     connections: int
+
+    @property
+    def quiet_p99_s(self) -> float:
+        """The middle of the rounds' p99 in quiet."""
+        return median(self.quiet_s)
+
+    @property
+    def attack_p99_s(self) -> float:
+        """The middle of the rounds' p99 under attack."""
+        return median(self.attack_s)
 
 
 @contextmanager
@@ -50,7 +70,7 @@ def attack(name: str, port: int) -> Iterator[int]:
 class Client:
     """A client that asks and asserts, on a kept connection and on new ones."""
 
-    def __init__(self, service: ServiceProcess) -> None:
+    def __init__(self, service: Attacked) -> None:
         """Keep one connection to `service`."""
         self._port = service.port
         self._kept = HTTPConnection("127.0.0.1", self._port, timeout=30)
@@ -104,13 +124,13 @@ def process_status(pid: int, name: str) -> int:
     raise KeyError(name)
 
 
-def measure(service: ServiceProcess, name: str, rounds: int = ROUNDS) -> Seen:
+def measure(service: Attacked, name: str, rounds: int = ROUNDS) -> Seen:
     """Attack a service in turns with quiet; medians over the rounds, so that a busy machine harms both."""
     with closing(Client(service)) as client:
         return _in_turns(client, service, name, rounds)
 
 
-def _in_turns(client: Client, service: ServiceProcess, name: str, rounds: int) -> Seen:
+def _in_turns(client: Client, service: Attacked, name: str, rounds: int) -> Seen:
     client.p99_s()
     quiet, attacked, counts = [], [], [0]
     Path(f"/proc/{service.pid}/clear_refs").write_text("5")  # VmHWM, the peak, begins anew
@@ -120,9 +140,8 @@ def _in_turns(client: Client, service: ServiceProcess, name: str, rounds: int) -
             counts.append(count)
             attacked.append(client.p99_s())
     return Seen(
-        median(quiet),
-        median(attacked),
+        tuple(quiet),
+        tuple(attacked),
         process_status(service.pid, "VmHWM"),
-        process_status(service.pid, "Threads"),
         max(counts),
     )

@@ -10,6 +10,7 @@ from stemedb.errors import ProofRequired
 from stemedb.guard.admission import ProofBook, Standing, difficulty_bits, standing_of
 from stemedb.model.trust import Trust
 from stemedb.model.work import Proof, proof_bits
+from stemedb.model.work import solve as solve_work
 
 AGENT = b"a" * 32
 NOW_S = 1_760_000_000
@@ -90,3 +91,8 @@ def test_used_proofs_are_forgotten_when_they_cannot_come_again(monkeypatch: pyte
     with pytest.raises(ProofRequired, match="too many"):
         book.spend(AGENT, Proof(3, NOW_S), 0, NOW_S)
     book.spend(AGENT, Proof(4, NOW_S + 301), 0, NOW_S + 301)
+
+
+def test_two_works_of_one_second_are_two() -> None:
+    proofs = {found.nonce for found in (solve_work(bytes(32), 1, 1_700_000_000) for _ in range(20))}
+    assert len(proofs) == 20
