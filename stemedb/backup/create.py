@@ -26,7 +26,6 @@ from stemedb.log.synced import read_synced
 from stemedb.model import Signer
 from stemedb.store import ViewState
 from stemedb.store.copying import copy_view, digest_of, view_bytes
-from stemedb.store.environment import LOCK_NAME
 from stemedb.store.pages import DATA_NAME, check_pages
 
 DRAFT_PREFIX: Final = ".making-"
@@ -170,8 +169,7 @@ def _fill(source: Source, wal: Path, draft: Path, say: Say, faults: Faults) -> M
     place = _place_of(wal, state)
     forget(view / DATA_NAME)
     check_pages(view)
-    found, digest = digest_of(view)
-    (view / LOCK_NAME).unlink(missing_ok=True)
+    found, digest = digest_of(view, live=False)
     if found != state:
         raise Corrupt(f"{view}: the copy is not what was copied", code="bad_backup")
     manifest = Manifest(

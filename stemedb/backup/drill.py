@@ -87,7 +87,7 @@ def _try(ground: Ground, claim_id: bytes, say: Callable[[str], None]) -> Restore
     """Try once; None if an erasure came in between, after which source and restore may differ."""
     say("reading the state of the service")
     try:
-        state, digest = digest_of(ground.db_dir)
+        state, digest = digest_of(ground.db_dir, live=True)
     except StemedbError as error:
         raise Inconclusive(error.detail) from None
     wait_archived(ground.backup_dir, state.applied_seq)

@@ -62,9 +62,12 @@ def copy_view(folder: Path, target: Path, go_on: GoOn) -> ViewState:
         return moment.state
 
 
-def digest_of(folder: Path) -> tuple[ViewState, str]:
-    """Return where the view in `folder` stands now and its `state_digest`; raises as `copy_view` does."""
-    with _moment(folder) as moment:
+def digest_of(folder: Path, *, live: bool) -> tuple[ViewState, str]:
+    """Return where the view in `folder` stands now and its `state_digest`; raises as `copy_view` does.
+
+    One that is not `live`, such as a snapshot's, is read without a lock file: from a read-only disk, too.
+    """
+    with _moment(folder, live=live) as moment:
         return moment.state, state_digest(moment.txn, moment.tables)
 
 
@@ -81,9 +84,9 @@ def used_bytes(env: lmdb.Environment) -> int:
 
 
 @contextmanager
-def _moment(folder: Path) -> Iterator[_Moment]:
+def _moment(folder: Path, *, live: bool = True) -> Iterator[_Moment]:
     """Open the view for reading and begin a transaction."""
-    env = _open(folder)
+    env = _open(folder) if live else open_reading(folder, lock=False)
     try:
         try:
             tables, chores = Tables(env), Chores(env)
@@ -104,7 +107,7 @@ def _open(folder: Path) -> lmdb.Environment:
     """Open data and lock file of one and the same view: the service may be putting a new one in place."""
     for _ in range(_OPEN_TRIES):
         before = _files(folder)
-        env = open_reading(folder)
+        env = open_reading(folder, lock=True)
         if _files(folder) == before:
             return env
         env.close()

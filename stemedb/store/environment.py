@@ -166,10 +166,12 @@ def _open(folder: Path, map_bytes: int, *, sync: bool) -> lmdb.Environment:
         raise unreadable(folder, error) from error
 
 
-def open_reading(folder: Path) -> lmdb.Environment:
-    """Open the file in `folder` for reading, beside the process that writes it; raises `Corrupt`."""
+def open_reading(folder: Path, *, lock: bool) -> lmdb.Environment:
+    """Open the file in `folder` for reading, with `lock` beside a process that writes; raises `Corrupt`."""
     try:
-        return lmdb.open(str(folder), lib_version=0, readonly=True, max_dbs=_TABLES_MAX, mode=0o600)
+        return lmdb.open(
+            str(folder), lib_version=0, readonly=True, lock=lock, max_dbs=_TABLES_MAX, mode=0o600
+        )
     except lmdb.Error as error:
         raise unreadable(folder, error) from error
 

@@ -89,7 +89,7 @@ class Data:
 
     def digest(self) -> str:
         """Return the digest of the data's own view."""
-        return digest_of(self.settings.db_dir)[1]
+        return digest_of(self.settings.db_dir, live=False)[1]
 
 
 def checked_at(seq: int) -> Checked:

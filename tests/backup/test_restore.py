@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stemedb import limits
 from stemedb.backup import create as creating
 from stemedb.backup import restore as restoring
 from stemedb.backup.layout import STATE_NAME
@@ -27,7 +28,7 @@ from stemedb.log.verify import verify as verify_log
 from stemedb.model import Signer
 from stemedb.store.copying import digest_of
 from tests.backup.helpers import SIGNER, TRUSTED, Data, restore_to
-from tests.durability.mounts import memory_disk
+from tests.durability.mounts import memory_disk, run
 from tests.log.helpers import flip, segment_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ def test_a_state_between_snapshots_is_what_the_log_folds_to(
     assert restore(made.points(), wanted).state_digest == ""
     settings = made.settings._replace(wal_dir=wanted.wal_dir, db_dir=tmp_path / "log" / "db")
     open_engine(settings).close()
-    assert digest_of(settings.db_dir)[1] == done.state_digest
+    assert digest_of(settings.db_dir, live=False)[1] == done.state_digest
 
 
 def test_a_restored_folder_serves_and_is_archived_on(data: Data, tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_a_restore_killed_at_any_step_is_no_data_until_it_is_whole(
             open_engine(settings)
     else:
         open_engine(settings).close()  # the log is whole, and the view is made from it
-        assert digest_of(folder / "db")[1] == data.digest()
+        assert digest_of(folder / "db", live=False)[1] == data.digest()
     with pytest.raises(Conflict, match="not empty"):
         restore_to(data, folder)
 
@@ -339,3 +340,21 @@ def test_a_view_of_another_key_is_signed_by_the_one_that_made_it(data: Data) -> 
     seal = (made.folder / "manifest.sig").read_text()
     assert SIGNER.agent_id.hex() in seal
     assert made.size_bytes == made.manifest.log_bytes + (made.folder / "view" / "data.mdb").stat().st_size
+
+
+def test_a_backup_on_a_read_only_disk_is_checked_and_restored(data: Data, tmp_path: Path) -> None:
+    with memory_disk(tmp_path / "disk", 8) as disk:
+        shutil.copytree(data.backups, disk / "backups")
+        run("mount", "-o", "remount,ro", disk)
+        points = read_points(disk / "backups", TRUSTED)
+        assert check(points).records_count == 151
+        assert restore(points, Wanted(tmp_path / "wal", tmp_path / "db", None)).seq == 151
+        run("mount", "-o", "remount,rw", disk)
+
+
+def test_a_backup_that_would_take_too_long_gives_up(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BACKUP_COPY_S_MAX", -1.0)
+    with pytest.raises(Unavailable, match="given up"):
+        data.backup()
+    assert len(list(data.backups.glob("2*"))) == 2
+    assert list(data.backups.glob(".making-*")) == []
