@@ -160,6 +160,7 @@ LINGER_TIMEOUT_S: Final = 2.0  # reading on after a refusal, so that the client 
 COLLECTED_BYTES_MAX: Final = 64 * MIB  # requests that wait or are being answered, all connections together
 CROWDED_WAIT_S_MIN: Final = 0.2  # who waits for its client that long may be dropped where room runs out
 CROWDED_DROPS_MAX: Final = 64  # connections dropped at once for new ones
+CROWDED_LOOKED_MAX: Final = 512  # connections among which those are chosen
 UNSENT_BYTES_MAX: Final = 256 * MIB  # replies that wait for slow readers, all connections together
 READY_REQUESTS_MAX: Final = 4096  # complete requests that wait for a worker; beyond it 503
 REQUEST_ID_CHARS_MAX: Final = 128

@@ -141,7 +141,7 @@ class Connection(HTTPConnection):
     @property
     def is_collecting(self) -> bool:
         """Whether it waits for its client to send, so that intake may end it."""
-        return self.stage in (Stage.COLLECTING, Stage.LINGERING)
+        return self.stage is Stage.COLLECTING or self.stage is Stage.LINGERING
 
     def wait(self, stage: Stage, timeout_s: float) -> None:
         """Enter `stage`, for `timeout_s` at most; the deadline first, because the sweep looks at any time."""

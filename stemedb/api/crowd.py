@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from stemedb import limits
@@ -39,6 +40,7 @@ class Crowd:
         self._households: dict[bytes, Household] = {}
         self._lock = threading.Lock()
         self._held_bytes = 0
+        self._chance = Random()  # noqa: S311 - it picks whom to look at, no keys
 
     def add(self, connection: Connection) -> None:
         """Count a connection in."""
@@ -86,11 +88,18 @@ class Crowd:
             yield connection
 
     def too_many(self) -> list[Connection]:
-        """Return who must go when no connection more can be: of the largest household, who waits longest."""
+        """Return who must go when no connection more can be: of the largest household, who waits longest.
+
+        Of a great household only a part by chance is looked at: all of it would hold up everybody each time.
+        """
         before = time.monotonic() - limits.CROWDED_WAIT_S_MIN
-        greatest = self._greatest(lambda each: len(each.connections))
-        waiting = heapq.nsmallest(limits.CROWDED_DROPS_MAX, greatest, key=attrgetter("since"))
-        return [each for each in waiting if each.since < before]
+        with self._lock:
+            greatest = max(self._households.values(), key=lambda each: len(each.connections), default=None)
+            everybody = list(greatest.connections) if greatest else []
+        if len(everybody) > limits.CROWDED_LOOKED_MAX:
+            everybody = self._chance.sample(everybody, limits.CROWDED_LOOKED_MAX)
+        waiting = (each for each in everybody if each.is_collecting and each.since < before)
+        return heapq.nsmallest(limits.CROWDED_DROPS_MAX, waiting, key=attrgetter("since"))
 
     def _greatest(self, size: Callable[[Household], int]) -> list[Connection]:
         """Return the connections of the greatest household that no worker has in hand."""
