@@ -88,10 +88,7 @@ def _moment(folder: Path, *, live: bool = True) -> Iterator[_Moment]:
     """Open the view for reading and begin a transaction."""
     env = _open(folder) if live else open_reading(folder, lock=False)
     try:
-        try:
-            tables, chores = Tables(env), Chores(env)
-        except (lmdb.NotFoundError, lmdb.ReadonlyError):
-            raise _empty(folder) from None
+        tables, chores = Tables(env), Chores(env)
         with env.begin(buffers=True) as txn:
             state = tables.meta.get(txn, keys.STATE)
             if state is None:

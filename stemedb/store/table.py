@@ -34,14 +34,18 @@ class Table(Generic[Row]):
         self.name = name
         self._decoder = msgspec.msgpack.Decoder(row)
         self._db: lmdb._Database | None = None
+        self._absent = False
 
     def open(self, env: lmdb.Environment) -> None:
-        """Open the table, made where it is missing."""
-        self._db = env.open_db(self.name.encode())
+        """Open the table, made where it is missing; one missing in a view that is only read has no rows."""
+        try:
+            self._db = env.open_db(self.name.encode())
+        except (lmdb.NotFoundError, lmdb.ReadonlyError):
+            self._absent = True
 
     def get(self, txn: lmdb.Transaction, key: bytes) -> Row | None:
         """Return the row at `key`, None where there is none; raises `Corrupt` when it is not as written."""
-        value = txn.get(key, db=self._db)
+        value = None if self._absent else txn.get(key, db=self._db)
         return None if value is None else self._decode(key, value)
 
     def require(self, txn: lmdb.Transaction, key: bytes) -> Row:
@@ -107,7 +111,8 @@ class Table(Generic[Row]):
 
     def raw(self, txn: lmdb.Transaction) -> Iterator[tuple[Buffer, Buffer]]:
         """Yield every key and value as stored, for digests."""
-        yield from txn.cursor(db=self._db)
+        if not self._absent:
+            yield from txn.cursor(db=self._db)
 
     def append_raw(self, txn: lmdb.Transaction, rows: Sequence[tuple[bytes, bytes]]) -> None:
         """Write rows as stored, in key order, behind the last key."""

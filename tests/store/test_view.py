@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from stemedb.errors import Corrupt
 from stemedb.log import Record
 from stemedb.model.records import EndorsementRecord, RecordType, encode_assertion, encode_body
 from stemedb.store import ClaimRow, View
+from stemedb.store.copying import digest_of
 from stemedb.store.rows import ENDORSED
 from tests.builders import SIGNERS, checked, number
 
@@ -166,3 +168,15 @@ def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     with pytest.raises(Corrupt, match="format 2"):
         View(tmp_path)
+
+
+def test_a_table_that_is_not_there_yet_changes_no_digest(tmp_path: Path) -> None:
+    with closing(View(tmp_path)) as view:
+        view.fold(bytes(16), [Record(1, 5, 1, b"")])
+        digest = view.digest()
+    with closing(lmdb.open(str(tmp_path), lib_version=0, max_dbs=40)) as env:
+        quotas = env.open_db(b"quotas")
+        with env.begin(write=True) as txn:
+            txn.drop(quotas)
+    assert digest_of(tmp_path, live=False) == digest_of(tmp_path, live=True)
+    assert digest_of(tmp_path, live=False)[1] == digest
