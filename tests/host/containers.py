@@ -77,6 +77,37 @@ class Container:
         return self.tried("journalctl --no-pager -n 30 -u 'stemedb*'").stdout
 
 
+# What stands outside the internal networks, without a second machine: a network of its own behind the host.
+OUTSIDE_SCRIPT = """
+ip netns add outside
+ip link add inner type veth peer name outer netns outside
+for address in 203.0.113.1/24 2001:db8::1/64; do ip addr add $address dev inner nodad; done
+ip link set inner up
+for address in 203.0.113.9/24 2001:db8::9/64; do ip -n outside addr add $address dev outer nodad; done
+ip -n outside link set outer up
+"""
+OUTSIDE_ADDRESSES = {4: "203.0.113.1", 6: "2001:db8::1"}
+
+
+class Outside:
+    """A client that the host meets as 203.0.113.9 and 2001:db8::9."""
+
+    def __init__(self, host: Container) -> None:
+        self.host = host
+        host.run(OUTSIDE_SCRIPT)
+
+    def tried(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script there, whatever comes of it."""
+        return self.host.tried(f"exec ip netns exec outside bash -euo pipefail <<'END'\n{script}\nEND\n")
+
+    def reaches(self, port: int, version: int = 4) -> bool:
+        """Whether a connection to that port is taken or refused by name, not dropped."""
+        address = OUTSIDE_ADDRESSES[version]
+        code = f"import socket; socket.create_connection(('{address}', {port}), 2)"
+        tried = self.tried(f'python3 -c "{code}"')
+        return tried.returncode == 0 or "ConnectionRefusedError" in tried.stderr
+
+
 @contextmanager
 def container(name: str, folder: Path, *, root: str = "", offline: bool = True) -> Iterator[Container]:
     """Start a host of that name from the pristine root or a baked one; it is removed at the end."""

@@ -61,4 +61,5 @@ def test_reads_playbooks_from_any_folder(playbook: str, tmp_path: Path) -> None:
     inventory.write_text("[stemedb]\n192.0.2.1\n")
     run = play("-i", str(inventory), str(ROOT / playbook), "--list-tasks", cwd=tmp_path)
     assert run.status == 0, run.output
-    assert "Compare the host with what is asked of it" in run.output
+    if playbook in {"site.yml", "playbooks/install.yml"}:
+        assert "Compare the host with what is asked of it" in run.output

@@ -23,6 +23,9 @@ options:
   backup_folder: {description: Where backups go., type: str, required: true}
   bind_addr: {description: The address the service listens at., type: str, required: true}
   enforce_sizes: {description: Whether sizes stop the play or only warn., type: bool, default: true}
+  own_firewall: {description: Whether the rules of the firewall are to be ours., type: bool, default: false}
+  ports: {description: "Further ports, each with the units that may hold it: port, units.", type: list,
+    elements: dict, default: []}
 """
 EXAMPLES = """
 - name: Compare the host with what is asked of it
@@ -153,15 +156,24 @@ def folder_rows(folders: list[dict[str, Any]]) -> list[Row]:
     ]
 
 
-def port_row(port: int, holders: list[str]) -> Row:
+def port_row(port: int, holders: list[str], ours: tuple[str, ...] = UNITS) -> Row:
     """Judge who listens there already; our own units may."""
-    foreign = sorted({holder for holder in holders if not holder.startswith(UNITS)})
+    foreign = sorted({holder for holder in holders if not holder.startswith(ours)})
     return Row(
         "port",
         f"{port}/tcp free or ours",
         ", ".join(foreign) or ("ours" if holders else "free"),
         STOP if foreign else OK,
     )
+
+
+def firewall_row(active: list[str]) -> Row:
+    """Judge whose firewall it is: two that both decide are one too many."""
+    if not active:
+        return Row("firewall", "no other", "none", OK)
+    names = " and ".join(active)
+    ways_out = f"disable {names}, or leave the rules to it: stemedb_firewall_enabled: false"
+    return Row("firewall", "no other", f"{names} is active; {ways_out}", STOP)
 
 
 def table(rows: list[Row]) -> str:
@@ -222,7 +234,17 @@ def listeners(port: int, tables: list[str]) -> set[str]:
     }
 
 
-def holders_of(inodes: set[str]) -> list[str]:
+def active_firewalls() -> list[str]:
+    """Name the firewalls that are in use; ufw's unit is always active on Ubuntu and says nothing."""
+    command = ["systemctl", "is-active", "--quiet", "firewalld.service"]
+    found = [] if subprocess.run(command, check=False).returncode else ["firewalld"]  # noqa: S603
+    ufw, settings = Path("/usr/sbin/ufw"), Path("/etc/ufw/ufw.conf")
+    if ufw.exists() and settings.exists() and "enabled=yes" in settings.read_text().lower().splitlines():
+        found.append("ufw")
+    return found
+
+
+def holders_of(inodes: set[str], ours: tuple[str, ...] = UNITS) -> list[str]:
     """Name the unit, else the process, behind each socket."""
     found = []
     wanted = {f"socket:[{inode}]" for inode in inodes}
@@ -232,13 +254,13 @@ def holders_of(inodes: set[str]) -> list[str]:
         try:
             held = any(str(handle.readlink()) in wanted for handle in (process / "fd").iterdir())
             if held:
-                found.append(holder_name(process))
+                found.append(holder_name(process, ours))
         except OSError:  # it ended while we looked, or a handle did
             continue
     return found or (["an unknown process"] if inodes else [])
 
 
-def holder_name(process: Path) -> str:
+def holder_name(process: Path, ours: tuple[str, ...]) -> str:
     """Name the unit that a process belongs to; process 1 holds the sockets of socket units."""
     name = (process / "comm").read_text().strip()
     if process.name == "1":
@@ -248,7 +270,13 @@ def holder_name(process: Path) -> str:
         )
         return UNITS[1] if active.returncode == 0 else f"a socket unit of {name}"
     unit = (process / "cgroup").read_text().strip().rpartition("/")[2]
-    return unit if unit in UNITS else f"{name} (process {process.name})"
+    return unit if unit in ours else f"{name} (process {process.name})"
+
+
+def further_port_row(entry: dict[str, Any], tables: list[str]) -> Row:
+    """Judge a port of one of the other roles."""
+    port, ours = int(entry["port"]), tuple(entry["units"])
+    return port_row(port, holders_of(listeners(port, tables), ours), ours)
 
 
 def compare(asked: dict[str, Any]) -> list[Row]:
@@ -266,6 +294,8 @@ def compare(asked: dict[str, Any]) -> list[Row]:
             python_version(asked["python"]),
         ),
         port_row(port, holders_of(listeners(port, tables))),
+        *[further_port_row(entry, tables) for entry in asked["ports"]],
+        *([firewall_row(active_firewalls())] if asked["own_firewall"] else []),
         *folder_rows(asked["folders"]),
     ]
     if asked["memory_gb"]:
@@ -295,6 +325,8 @@ def main() -> None:
             "backup_folder": {"type": "str", "required": True},
             "bind_addr": {"type": "str", "required": True},
             "enforce_sizes": {"type": "bool", "default": True},
+            "own_firewall": {"type": "bool", "default": False},
+            "ports": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
