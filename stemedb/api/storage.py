@@ -7,12 +7,13 @@ from typing import Final
 import bottle
 
 from stemedb.api.call import Call, reply
-from stemedb.api.inputs import LIMIT, POSITION, listing, single, whole_number
+from stemedb.api.inputs import LIMIT, listing, single, whole_number
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
 from stemedb.engine.shapes import SlowQueriesReply, StorageReply
 
 _NUMBER_MAX: Final = 10**15
+_NUMBER: Final[dict[str, object]] = {"type": "integer", "minimum": 1, "maximum": _NUMBER_MAX}
 
 
 def storage_stats(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -43,6 +44,6 @@ ROUTES = (
         slow_queries,
         "The last questions that took long, the newest first, each with its plan and counts.",
         {200: (SlowQueriesReply,)},
-        parameters=(LIMIT, Parameter("cursor", POSITION, "`next_cursor` of the page before")),
+        parameters=(LIMIT, Parameter("cursor", _NUMBER, "`next_cursor` of the page before")),
     ),
 )
