@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stemedb import limits
+from tests.durability.ledger import say
 from tests.host.containers import Container, container
 from tests.power.evidence import check_answers, claims_in, copy_log
 from tests.power.load import Ledger, Load
 from tools import converged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -78,9 +79,7 @@ def half_send(address: str, sockets: ExitStack) -> None:
         connection.sendall(head.encode() + b" " * (limits.BODY_BYTES_MAX - 1))
 
 
-def test_out_of_memory_loses_nothing_and_refuses_nobody(
-    host: Container, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_out_of_memory_loses_nothing_and_refuses_nobody(host: Container, tmp_path: Path) -> None:
     url = f"http://{host.address}:{API_PORT}"
     ledger = Ledger()
     with Load(url, ledger, "memory") as load, ExitStack() as sockets:
@@ -101,7 +100,4 @@ def test_out_of_memory_loses_nothing_and_refuses_nobody(
     found = claims_in(copy_log(host, tmp_path / "log"))
     assert ledger.seqs.items() <= found.items()
     check_answers(url, ledger, set(ledger.subjects), found)
-    record_property(
-        "out of memory: seconds from the squeeze until the service answered again", f"{away_s:.1f}"
-    )
-    record_property("out of memory: claims acknowledged, all there", len(ledger.seqs))
+    say(f"back {away_s:.1f} s after the squeeze; all {len(ledger.seqs)} acknowledged claims are there")

@@ -1,7 +1,8 @@
 """Test machines from the shell, for scenarios that are no Python.
 
 Usage: python -m tools.testvm COMMAND NAME
-    up      make NAME anew from the pristine image and boot it; prints how to reach it as JSON
+    up      make NAME anew and boot it; prints how to reach it as JSON. From the pristine image, with
+            --converged from one on which the playbook has run
     cut     cut its power; what its data disk was not told to flush is gone
     boot    switch it on again
     reboot  restart it in order
@@ -18,7 +19,7 @@ import shutil
 import sys
 
 from tools import testhost
-from tools.testvm.image import plain
+from tools.testvm.image import Image, converged, plain
 from tools.testvm.machine import SSH_PORT, Machine
 
 FOLDER = testhost.REPOSITORY / "build" / "testvms"
@@ -32,10 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="testvm", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("command", choices=("up", "cut", "boot", "reboot", "down"))
     parser.add_argument("name")
+    parser.add_argument("--converged", action="store_true")
     arguments = parser.parse_args()
     try:
         if arguments.command == "up":
-            print(json.dumps(up(arguments.name)))
+            image = converged({"stemedb_profile": "none"}) if arguments.converged else plain()
+            print(json.dumps(up(arguments.name, image)))
         elif arguments.command == "down":
             down(arguments.name)
         else:
@@ -45,10 +48,10 @@ def main() -> None:
         sys.exit(f"testvm: {error}")
 
 
-def up(name: str) -> dict[str, object]:
+def up(name: str, image: Image) -> dict[str, object]:
     """Start a fresh machine of that name; answers when SSH does. `ports` are those on 127.0.0.1."""
     down(name)
-    machine = Machine.create(FOLDER / name, plain(), memory_mb=MEMORY_MB, forwards=FORWARDS)
+    machine = Machine.create(FOLDER / name, image, memory_mb=MEMORY_MB, forwards=FORWARDS)
     try:
         machine.boot()
     except BaseException:
