@@ -31,7 +31,7 @@ TOOLS = (
     ("rules", r"(rules|alerts)[^/]*\.ya?ml\.j2$"),
     ("prometheus", r"prometheus\.yml\.j2$"),
     ("json", r"\.json\.j2$"),
-    ("shell", r"\.sh\.j2$"),
+    ("shell", r"(\.sh|/commands\.\w+)\.j2$"),
     ("nginx", r"nginx.*\.j2$"),
 )
 

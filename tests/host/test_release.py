@@ -69,8 +69,8 @@ def test_refuses_an_archive_that_reaches_outside(tmp_path: Path) -> None:
         release.build(tmp_path / "1-2", archive, sys.executable)
 
 
-def wheelhouse(folder: Path, **environment: str) -> dict[str, Any]:
-    tool = [sys.executable, str(ROOT / "tools" / "wheelhouse.py"), f"--python={PYTHON}", f"--dir={folder}"]
+def wheelhouse(folder: Path, python: str = PYTHON, **environment: str) -> dict[str, Any]:
+    tool = [sys.executable, str(ROOT / "tools" / "wheelhouse.py"), f"--python={python}", f"--dir={folder}"]
     done = subprocess.run(
         tool, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
@@ -107,3 +107,23 @@ def test_builds_a_release_that_runs_in_place(tmp_path: Path) -> None:
     assert not archive.exists()
     version = subprocess.run([target / "bin" / "stemedb-api", "--version"], capture_output=True, check=True)
     assert version.stdout.decode() == f"stemedb-api {made['version']}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+def test_builds_a_release_for_the_python_of_each_system(python: str, tmp_path: Path) -> None:
+    made = wheelhouse(ROOT / "build" / "wheelhouse", python)
+    wheels = Path(made["archive"]).parent
+    assert f"cp{python.replace('.', '')}-" in wheels.name
+    finder = subprocess.run(
+        [ROOT / "tools" / "find-python", python], capture_output=True, text=True, check=False
+    )
+    if finder.returncode:
+        pytest.skip(f"no Python {python} on this machine: its wheelhouse is complete, and was not installed")
+    archive = Path(shutil.copy(made["archive"], tmp_path / "release.tar"))
+    release.build(tmp_path / made["release"], archive, finder.stdout.strip())
+    program = tmp_path / made["release"] / "bin" / "python"
+    asked = subprocess.run(
+        [program, "-c", "import sys, stemedb.api.app; print(sys.version)"], capture_output=True, check=True
+    )
+    assert asked.stdout.decode().startswith(f"{python}.")

@@ -130,20 +130,19 @@ def test_dashboards_are_json(rendered: dict[str, dict[str, str]]) -> None:
                 json.loads(rendered[system][template])
 
 
-def test_debian_is_as_recorded(machine: Machine) -> None:
-    known = recorded("debian-12")
+def test_system_is_as_recorded(machine: Machine) -> None:
     facts = machine.host.ansible("setup")["ansible_facts"]
-    for name in (
-        "distribution",
-        "distribution_major_version",
-        "distribution_release",
-        "os_family",
-        "pkg_mgr",
-    ):
+    family = {"Debian": "debian-12", "Ubuntu": "ubuntu-22.04"}
+    known = recorded(family.get(facts["ansible_distribution"], "redhat-9"))
+    for name in ("distribution_major_version", "os_family", "pkg_mgr", "service_mgr"):
         assert facts[f"ansible_{name}"] == known["facts"][name]
     assert machine.run("systemctl --version").startswith(f"systemd {known['versions']['systemd']} ")
-    installed = set(machine.run("dpkg-query -W -f '${Package}\\n'").split())
-    seen = installed & known["packages"].keys()
+    query = (
+        "dpkg-query -W -f '${Package}\\n'"
+        if known["facts"]["pkg_mgr"] == "apt"
+        else "rpm -qa --qf '%{NAME}\\n'"
+    )
+    seen = set(machine.run(query).split()) & known["packages"].keys()
     assert seen
     for package in seen:  # files may come with a package below it, or as an alternative
         machine.run(" && ".join(["true", *(f"test -e {path}" for path in known["packages"][package])]))
