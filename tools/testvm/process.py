@@ -23,7 +23,7 @@ class Process:
         """Nothing is started yet."""
         self._folder = folder
         self._name = name
-        self._pid_file = folder / f"{name}.pid"
+        self.pid_file = folder / f"{name}.pid"
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, command: list[str]) -> None:
@@ -34,7 +34,18 @@ class Process:
             self._child = subprocess.Popen(
                 command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._pid_file.write_text(str(self._child.pid))
+        self.pid_file.write_text(str(self._child.pid))
+
+    def launch(self, command: list[str]) -> None:
+        """Run a program that puts itself into the background, once it is ready, and writes `pid_file`."""
+        if self.alive:
+            raise BrokenMachine(f"{self._name} of {self._folder} runs already")
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            )
+        if done.returncode:
+            raise BrokenMachine(f"{self._name} does not start: {self.last_words}")
 
     @property
     def alive(self) -> bool:
@@ -60,7 +71,7 @@ class Process:
             if time.monotonic() > deadline:
                 raise BrokenMachine(f"{self._name} of {self._folder} does not end")
             time.sleep(0.02)
-        self._pid_file.unlink(missing_ok=True)
+        self.pid_file.unlink(missing_ok=True)
 
     @property
     def _log(self) -> Path:
@@ -70,7 +81,7 @@ class Process:
         if self._child is not None:  # our own: no other program can have its pid while we have not asked
             return self._child.pid if self._child.poll() is None else None
         with suppress(OSError, ValueError):
-            pid = int(self._pid_file.read_text())
+            pid = int(self.pid_file.read_text())
             if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
         return None
