@@ -18,10 +18,11 @@ import msgspec
 from stemedb.backup import redacting
 from stemedb.backup.layout import STATE_NAME, ArchiveState, plain_head, read_state, write_state
 from stemedb.backup.reading import Chunk, LogReader, Place, segment_before
+from stemedb.backup.writing import ArchiveWriter
 from stemedb.errors import Corrupt, Locked, Unavailable
 from stemedb.limits import ARCHIVE_STATE_EVERY_S
 from stemedb.log import FolderLock
-from stemedb.log.files import FILE_MODE, Faults, sync_folder, write_all, write_file
+from stemedb.log.files import Faults, write_file
 from stemedb.log.folder import META_NAME, Meta, read_meta, segment_name, segment_paths
 from stemedb.log.frames import FORMAT_VERSION
 from stemedb.log.segments import SEQ_MAX
@@ -169,7 +170,7 @@ class Archiver:
         found: list[redacting.Erasing] = []
         with (
             closing(LogReader(self._source, self._log_id, self._place)) as reader,
-            closing(_Writer(self._target, self._faults)) as writer,
+            closing(ArchiveWriter(self._target, self._faults)) as writer,
         ):
             for chunk in self._chunks(reader, synced.head.seq):
                 if chunk.offset == 0 and writer.written:
@@ -247,49 +248,6 @@ class Archiver:
     def _reached(self, point: str) -> None:
         if self._faults is not None:
             self._faults.at(point)
-
-
-class _Writer:
-    """Writes chunks to where they stood, and syncs what it wrote."""
-
-    def __init__(self, folder: Path, faults: Faults | None) -> None:
-        self._folder = folder
-        self._faults = faults
-        self._fd = -1
-        self._base = -1
-        self._new = False
-        self.written = False
-
-    def write(self, chunk: Chunk) -> None:
-        if chunk.base != self._base:
-            self._open(chunk.base)
-        # Two pieces only for a test that wants to die between them.
-        half = len(chunk.raw) // 2 if self._faults is not None else len(chunk.raw)
-        write_all(self._fd, chunk.raw[:half], chunk.offset)
-        if self._faults is not None:
-            self._faults.at("archive_write")
-            write_all(self._fd, chunk.raw[half:], chunk.offset + half)
-        self.written = True
-
-    def sync(self) -> None:
-        if self._faults is not None:
-            self._faults.at("archive_sync")
-        os.fsync(self._fd)
-        if self._new:
-            sync_folder(self._folder)
-            self._new = False
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _open(self, base: int) -> None:
-        self.close()
-        path = self._folder / segment_name(base)
-        self._new = self._new or not path.exists()
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        self._base = base
 
 
 def _synced(source: Path) -> Synced:

@@ -9,38 +9,30 @@ from __future__ import annotations
 import os
 import shutil
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from stemedb import limits
-from stemedb.backup.create import forget, require_room
-from stemedb.backup.manifest import require_file
-from stemedb.backup.points import Points, SnapshotPoint, Target, require_reachable, shown_time
+from stemedb.backup.create import require_room
+from stemedb.backup.points import Points, Target, require_reachable, shown_time
 from stemedb.backup.reading import Chunk, LogReader, segment_before
-from stemedb.backup.redacting import VIEW_NAME, Erasing, holds_erased
-from stemedb.backup.walking import Progress, Walked, walk
+from stemedb.backup.redacting import Erasing
+from stemedb.backup.viewing import Say, restore_view
+from stemedb.backup.walking import Progress, walk
 from stemedb.errors import Conflict, Corrupt
 from stemedb.log import FolderLock
 from stemedb.log.erasing import erase_bodies
-from stemedb.log.files import FILE_MODE, Faults, sync_folder, write_all, write_file
+from stemedb.log.files import FILE_MODE, Faults, write_all, write_file
 from stemedb.log.folder import META_NAME, Meta, open_segments, read_meta, segment_name
 from stemedb.log.frames import FORMAT_VERSION, HEADER_BYTES, BadHeader, decode_header
 from stemedb.log.lock import LOCK_NAME
 from stemedb.log.offline import FolderLog
-from stemedb.store import View
-from stemedb.store.copying import digest_of
-from stemedb.store.environment import LOCK_NAME as VIEW_LOCK_NAME
-from stemedb.store.pages import DATA_NAME, check_pages
 
 FAULT_POINTS = ("restore_log", "restore_synced", "restore_view", "restore_done")
 """Steps at which a fault hook is called."""
-
-Say = Callable[[str], None]
 
 
 class Wanted(NamedTuple):
@@ -70,50 +62,6 @@ class Restored(NamedTuple):
     signatures_count: int
     redacted_count: int
     erased_later: bool
-
-
-def check(points: Points, progress: Progress = lambda _done, _total: None) -> Walked:
-    """Check the archive and every snapshot whole, as a restore would, and restore nothing.
-
-    Raises:
-        Corrupt: something is not what was written, missing, or vouched for by nobody.
-    """
-    walked = walk(points, progress=progress)
-    for point in points.snapshots:
-        check_snapshot(point, walked.erased, deep=True)
-    return walked
-
-
-def check_snapshot(point: SnapshotPoint, erased: list[Erasing], *, deep: bool) -> bool:
-    """Check a snapshot's files, and with `deep` every row; False if an erasure took its view.
-
-    Raises:
-        Corrupt: a file is missing or not what was signed.
-    """
-    if not has_view(point):
-        if any(holds_erased(point.manifest.seq, each) for each in erased):
-            return False
-        require_file(point.folder, point.manifest.files[0])
-    for entry in point.manifest.files:
-        forget(point.folder / entry.path)
-        require_file(point.folder, entry)
-    if deep:
-        view = point.folder / VIEW_NAME
-        check_pages(view)
-        state, digest = digest_of(view, live=False)
-        manifest = point.manifest
-        if (state.applied_seq, state.claims_count, digest) != (
-            manifest.seq,
-            manifest.claims_count,
-            manifest.state_digest,
-        ):
-            raise Corrupt(f"{view}: it is not the state that the manifest says", code="bad_backup")
-    return True
-
-
-def has_view(point: SnapshotPoint) -> bool:
-    """Say whether a snapshot's view is there."""
-    return (point.folder / VIEW_NAME).is_dir()
 
 
 def restore(
@@ -149,7 +97,7 @@ def restore(
             raise Corrupt(detail, code="bad_backup")
         snapshot, claims_count, digest = "", 0, ""
         if wanted.db_dir is not None:
-            snapshot, claims_count, digest = _view(points, wanted.db_dir, log, walked.erased, say)
+            snapshot, claims_count, digest = restore_view(points, wanted.db_dir, log, walked.erased, say)
             _reached(faults, "restore_view")
     _reached(faults, "restore_done")
     return Restored(
@@ -295,68 +243,3 @@ def _erase(wal_dir: Path, erased: list[Erasing], upto_seq: int) -> None:
         segments = open_segments(wal_dir, read_meta(wal_dir))
         with segments.changing:
             erase_bodies(segments, seqs, lambda _point: None)
-
-
-# -- the view --
-
-
-def _view(
-    points: Points, db_dir: Path, log: FolderLog, erased: list[Erasing], say: Say
-) -> tuple[str, int, str]:
-    """Bring the view into `db_dir`; return the snapshot it is from, its claims and its digest."""
-    usable = [point for point in points.snapshots if point.manifest.seq <= log.head.seq]
-    sound = [point for point in usable if check_place(point, erased)]
-    used = ""
-    if sound and _put_view(sound[-1], db_dir, say):
-        used = sound[-1].folder.name
-    with closing(View(db_dir, sync=False)) as view:
-        say(f"folding {log.head.seq - view.applied_seq} records into the view")
-        if view.applied_seq:
-            _fold(log, view)
-        else:
-            view.rebuild(lambda fresh: _fold(log, fresh))
-        view.flush()
-        say("computing the state's digest")
-        digest, claims_count = view.digest(), view.claims_count
-    sync_folder(db_dir)
-    return used, claims_count, digest
-
-
-def _put_view(point: SnapshotPoint, db_dir: Path, say: Say) -> bool:
-    """Put a snapshot's view in place; False if it is of another version of stemedb, whose rows differ."""
-    say(f"checking and copying the view of {point.folder.name}")
-    for entry in point.manifest.files:
-        require_file(point.folder, entry)
-    copy = db_dir / DATA_NAME
-    shutil.copyfile(point.folder / VIEW_NAME / DATA_NAME, copy)
-    copy.chmod(FILE_MODE)
-    require_file(db_dir, msgspec.structs.replace(point.manifest.files[0], path=DATA_NAME))
-    try:
-        View(db_dir).close()
-    except Corrupt as error:
-        if error.reason != "view_format":
-            raise
-        say("it is of another version: the view is made from the log instead")
-        for path in (copy, db_dir / VIEW_LOCK_NAME):
-            path.unlink()
-        return False
-    return True
-
-
-def check_place(point: SnapshotPoint, erased: list[Erasing]) -> bool:
-    """Say whether a snapshot's view may be used: not if it holds what was erased later.
-
-    Raises:
-        Corrupt: it is missing, and no erasure explains that.
-    """
-    if any(holds_erased(point.manifest.seq, each) for each in erased):
-        return False
-    if not has_view(point):
-        require_file(point.folder, point.manifest.files[0])
-    return True
-
-
-def _fold(log: FolderLog, view: View) -> None:
-    records = log.records(view.applied_seq + 1)
-    while batch := list(islice(records, limits.FOLD_RECORDS_MAX)):
-        view.fold(log.log_id, batch)

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 from blake3 import blake3
 
+from stemedb.backup.checking import check_snapshot, has_view
 from stemedb.backup.layout import VERIFIED_NAME, read_state, snapshot_folders, write_state
 from stemedb.backup.manifest import MANIFEST_NAME, Trusted, read_manifest
 from stemedb.backup.points import Points, SnapshotPoint, read_points
 from stemedb.backup.reading import Place
 from stemedb.backup.redacting import Erasing, erasings_between
-from stemedb.backup.restore import check_snapshot, has_view
 from stemedb.backup.walking import Progress, walk
 from stemedb.errors import Corrupt, StemedbError
 from stemedb.log import Head

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stemedb.backup.checking import check
 from stemedb.backup.points import Target, read_points
-from stemedb.backup.restore import Restored, Wanted, check, restore
+from stemedb.backup.restore import Restored, Wanted, restore
 from stemedb.backup.verify import verify
 from stemedb.store import environment
 

@@ -16,10 +16,11 @@ import pytest
 from stemedb import limits
 from stemedb.backup import create as creating
 from stemedb.backup import restore as restoring
+from stemedb.backup.checking import check
 from stemedb.backup.layout import STATE_NAME
 from stemedb.backup.manifest import MANIFEST_NAME
 from stemedb.backup.points import Target, read_points
-from stemedb.backup.restore import Wanted, check, restore
+from stemedb.backup.restore import Wanted, restore
 from stemedb.backup.verify import verify
 from stemedb.engine import open_engine
 from stemedb.errors import Conflict, Corrupt, NotFound, Unavailable

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemedb.backup.restore import check
+from stemedb.backup.checking import check
 from stemedb.backup.retention import Rules, made_at, plan, prune
 from stemedb.backup.verify import verify
 from stemedb.errors import NotFound

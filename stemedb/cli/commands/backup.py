@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from stemedb import __version__, limits
+from stemedb.backup.checking import has_view
 from stemedb.backup.create import Made, Source
 from stemedb.backup.create import create as make_backup
 from stemedb.backup.layout import snapshot_folders
 from stemedb.backup.manifest import read_manifest
 from stemedb.backup.points import SnapshotPoint, shown_time
-from stemedb.backup.restore import has_view
 from stemedb.backup.retention import Rules
 from stemedb.backup.retention import prune as prune_backups
 from stemedb.backup.verify import verify as verify_backups

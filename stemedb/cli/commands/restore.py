@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemedb.backup.checking import check
 from stemedb.backup.points import parse_target, read_points, shown_time
-from stemedb.backup.restore import Wanted, check
+from stemedb.backup.restore import Wanted
 from stemedb.backup.restore import restore as restore_backup
 from stemedb.cli.backups import bar, from_option, trust_option, trusted_keys
 from stemedb.cli.host import with_data
