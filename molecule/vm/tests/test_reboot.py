@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "stemedb-vm"
 PATIENCE_S = "120"  # everything is emulated
-UNITS = ("stemedb-api.socket", "stemedb-api.service")
+UNITS = ("stemedb-api.socket", "stemedb-api.service", "stemedb-firewall.service")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,11 @@ def test_limits_are_what_the_unit_says(machine: Machine, rebooted: str) -> None:
     rows = {line[:26].strip(): line[26:].split()[:2] for line in limits.splitlines()}
     assert rows["Max open files"] == ["65536", "65536"]
     assert rows["Max core file size"] == ["0", "0"]
+
+
+def test_firewall_stands_again(machine: Machine, rebooted: str) -> None:
+    assert rebooted
+    machine.ssh("iptables -C INPUT -j STEMEDB && ip6tables -C INPUT -j STEMEDB", sudo=True)
 
 
 def test_journal_is_kept_over_the_reboot(machine: Machine, rebooted: str) -> None:
