@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tools import testhost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 COMMAND_TIMEOUT_S = 300
@@ -59,8 +59,8 @@ class Container:
         )
         return done.stdout
 
-    def inventory(self, folder: Path) -> Path:
-        """Write an inventory that holds this host alone, of whatever size."""
+    def inventory(self, folder: Path, groups: Sequence[str] = ("stemedb",)) -> Path:
+        """Write an inventory that holds this host alone, of whatever size, in those groups."""
         host = {
             "ansible_host": self.address,
             "ansible_user": self.login.partition("@")[0],
@@ -69,7 +69,7 @@ class Container:
             "stemedb_profile": "none",
         }
         path = folder / "inventory.json"
-        path.write_text(json.dumps({"stemedb": {"hosts": {self.name: host}}}))
+        path.write_text(json.dumps({group: {"hosts": {self.name: host}} for group in groups}))
         return path
 
     def journal(self) -> str:

@@ -26,8 +26,10 @@ class Run(NamedTuple):
         return sum(int(count) for count in re.findall(r"\bchanged=(\d+)", self.output))
 
 
-def play(*arguments: str, variables: dict[str, object] | None = None, cwd: Path = ROOT) -> Run:
-    """Run ansible-playbook with the project's own settings."""
+def play(
+    *arguments: str, variables: dict[str, object] | None = None, cwd: Path = ROOT, callbacks: str = ""
+) -> Run:
+    """Run ansible-playbook with the project's own settings; plugins in the folder `callbacks` listen."""
     command = [str(BIN / "ansible-playbook"), *arguments]
     if variables:
         command += ["--extra-vars", json.dumps(variables)]
@@ -35,6 +37,8 @@ def play(*arguments: str, variables: dict[str, object] | None = None, cwd: Path 
     environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
     if cwd == ROOT:
         environment["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+    if callbacks:
+        environment["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / callbacks)
     done = subprocess.run(
         command,
         cwd=cwd,

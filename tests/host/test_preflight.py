@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stemedb import limits
 from tests.host.modules import load
+from tests.host.playbook import ROOT
 
 preflight = load("stemedb_common", "stemedb_preflight")
 GB = preflight.GB
@@ -111,6 +113,19 @@ def test_finds_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> Non
     found = preflight.disk_of(str(tmp_path / "not" / "yet"))
     assert found.device == tmp_path.stat().st_dev
     assert found.size_bytes > 0
+
+
+@pytest.mark.parametrize(("size_gb", "verdict"), [(20, "ok"), (68, "ok"), (70, "warn"), (1000, "warn")])
+def test_warns_where_the_map_ends_before_the_disk(size_gb: int, verdict: str) -> None:
+    values = yaml.safe_load((ROOT / "roles/stemedb_common/vars/main.yml").read_text())
+    assert values["__stemedb_common_map_bytes"] == limits.MAP_BYTES_DEFAULT
+    disk = preflight.Disk(1, "/data", size_gb * GB)
+    assert preflight.map_row(disk, values["__stemedb_common_map_bytes"]).verdict == verdict
+
+
+@pytest.mark.parametrize(("said", "verdict"), [("yes", "ok"), ("no", "warn"), ("", "warn")])
+def test_warns_of_a_clock_that_nothing_keeps(said: str, verdict: str) -> None:
+    assert preflight.clock_row(said).verdict == verdict
 
 
 def test_lays_out_a_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -63,3 +64,23 @@ def test_reads_playbooks_from_any_folder(playbook: str, tmp_path: Path) -> None:
     assert run.status == 0, run.output
     if playbook in {"site.yml", "playbooks/install.yml"}:
         assert "Compare the host with what is asked of it" in run.output
+    assert "TAGS: [" in run.output  # of a task
+
+
+@pytest.mark.parametrize("other", ["drift", "remove"])
+def test_plays_know_every_role_that_the_installation_has(other: str) -> None:
+    def roles(text: str) -> list[str]:
+        return re.findall(r"^ +(?:- role|name): (stemedb\w*)$", text, re.MULTILINE)
+
+    installed = roles((ROOT / "playbooks/install.yml").read_text())
+    found = roles((ROOT / f"playbooks/{other}.yml").read_text())
+    if other == "remove":  # in the opposite order, and what only looks leaves nothing
+        found, installed = found[::-1], [role for role in installed if role != "stemedb_common"]
+    assert found == installed
+
+
+@pytest.mark.parametrize("inventory", sorted(path.name for path in (ROOT / "inventories").iterdir()))
+def test_inventories_name_hosts_for_the_playbook(inventory: str) -> None:
+    run = play("-i", str(ROOT / "inventories" / inventory), str(ROOT / "site.yml"), "--list-hosts")
+    assert run.status == 0, run.output
+    assert "hosts (1)" in run.output

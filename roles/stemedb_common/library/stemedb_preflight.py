@@ -20,6 +20,8 @@ options:
   vcpus: {description: Processors of the profile; 0 asks for none., type: int, default: 0}
   memory_gb: {description: Memory of the profile; 0 asks for none., type: int, default: 0}
   folders: {description: "Data folders: path, purpose, disk_gb.", type: list, elements: dict, default: []}
+  view_folder: {description: Where the view lies., type: str, required: true}
+  map_bytes: {description: How large the view may become., type: int, required: true}
   backup_folder: {description: Where backups go., type: str, required: true}
   bind_addr: {description: The address the service listens at., type: str, required: true}
   enforce_sizes: {description: Whether sizes stop the play or only warn., type: bool, default: true}
@@ -35,6 +37,8 @@ EXAMPLES = """
     service_manager: systemd
     python: /usr/bin/python3
     python_version: "3.11"
+    view_folder: /data/db
+    map_bytes: 68719476736
     backup_folder: /backups
     bind_addr: 0.0.0.0:18180
 """
@@ -145,6 +149,22 @@ def disk_rows(folders: list[dict[str, Any]], backup: str, disks: dict[str, Disk]
     return rows
 
 
+def map_row(disk: Disk, map_bytes: int) -> Row:
+    """Judge the view's map: on a greater disk it ends before the disk does, and nothing warns of the disk."""
+    return Row(
+        "map of the view",
+        f"at least its disk, or watched: {gigabytes(map_bytes)}",
+        f"{gigabytes(disk.size_bytes)} at {disk.mount}",
+        WARN if disk.size_bytes > map_bytes else OK,
+    )
+
+
+def clock_row(said: str) -> Row:
+    """Judge the clock by what `timedatectl` says; what keeps it is installed by the run."""
+    found = {"yes": "yes", "no": "not yet"}.get(said, "unknown")
+    return Row("clock", "synchronised", found, OK if said == "yes" else WARN)
+
+
 def folder_rows(folders: list[dict[str, Any]]) -> list[Row]:
     """Refuse folders that the service will not see; says nothing about the others."""
     return [
@@ -226,6 +246,16 @@ def python_version(path: str) -> str:
     return done.stdout.strip()
 
 
+def clock() -> str:
+    """Ask systemd whether the clock is kept: yes, no, or nothing where it does not say."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
 def listeners(port: int, tables: list[str]) -> set[str]:
     """Read the socket inodes that listen on `port` off /proc/net/tcp and tcp6."""
     fields = [line.split() for text in tables for line in text.splitlines()[1:]]
@@ -297,6 +327,8 @@ def compare(asked: dict[str, Any]) -> list[Row]:
         *[further_port_row(entry, tables) for entry in asked["ports"]],
         *([firewall_row(active_firewalls())] if asked["own_firewall"] else []),
         *folder_rows(asked["folders"]),
+        clock_row(clock()),
+        map_row(disk_of(asked["view_folder"]), asked["map_bytes"]),
     ]
     if asked["memory_gb"]:
         rows += [
@@ -322,6 +354,8 @@ def main() -> None:
             "vcpus": {"type": "int", "default": 0},
             "memory_gb": {"type": "int", "default": 0},
             "folders": {"type": "list", "elements": "dict", "default": []},
+            "view_folder": {"type": "str", "required": True},
+            "map_bytes": {"type": "int", "required": True},
             "backup_folder": {"type": "str", "required": True},
             "bind_addr": {"type": "str", "required": True},
             "enforce_sizes": {"type": "bool", "default": True},

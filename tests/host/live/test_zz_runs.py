@@ -46,6 +46,10 @@ def test_fails_with_the_journal_and_heals(machine: Machine) -> None:
     assert machine.shown("stemedb-api.socket", "InvocationID") == socket  # a setting leaves the port held
     assert "did not become healthy" in broken.output
     assert "STEMEDB_NONSENSE" in broken.output.partition("Its journal, last lines:")[2]
+    # It went back by itself, and the next run finds nothing to heal.
+    assert "is back, with its configuration and units, and healthy" in broken.output
+    assert machine.get("/v1/health")["status"] == "healthy"
+    assert "STEMEDB_NONSENSE" not in machine.run("cat /etc/stemedb/config.env")
     healed = machine.play()
     assert healed.status == 0, healed.output
     assert machine.get("/v1/health")["status"] == "healthy"
