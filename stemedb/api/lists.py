@@ -28,6 +28,7 @@ from stemedb.engine.shapes import (
     SourcesReply,
     TraceReply,
 )
+from stemedb.errors import QueryTimeout
 from stemedb.query import (
     WHEN_PARAMETERS,
     Listing,
@@ -55,7 +56,11 @@ def _answer(service: Service, call: Call, answer: Callable[[Watched], object]) -
     engine = service.engine
     wait_for_position(service, call)
     view = Watched(engine.view)
-    found = answer(view)
+    try:
+        found = answer(view)
+    except QueryTimeout:
+        service.telemetry.query_timeouts.inc()
+        raise
     return tagged(call, found, seq=view.seq)
 
 

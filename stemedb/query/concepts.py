@@ -14,7 +14,7 @@ from stemedb.model.claim import Tier
 from stemedb.model.replies import ConceptOut, ConceptsReply, EscalationOut, EscalationsReply
 from stemedb.query.candidates import Deadline
 from stemedb.query.moment import PRESENT, Moment, moment_at
-from stemedb.query.paging import Listing, cut_page
+from stemedb.query.paging import Listing, cut_page, list_name
 from stemedb.query.question import When
 from stemedb.query.watch import Viewed
 from stemedb.store import Snapshot
@@ -37,10 +37,10 @@ def list_concepts(
 ) -> ConceptsReply:
     """List the subjects that began with `prefix` then, in byte order, with how much was said about each.
 
-    Raises `Invalid` for a cursor of another list, `QueryTimeout` where counting takes too long.
+    Raises `Invalid` for a cursor of another list or moment, `QueryTimeout` where counting takes too long.
     """
     with view.snapshot() as snapshot:
-        name = f"concepts:{prefix}"
+        name = list_name(f"concepts:{prefix}", when)
         counted = _counted_then(snapshot, prefix, listing.place(name), _moment(when, snapshot, now_s))
         grouped = (list(group) for _, group in groupby(counted, key=lambda each: each.subject))
         page, cursor = cut_page(name, grouped, listing, lambda each: question_key(*each[-1][:2]))
@@ -50,17 +50,18 @@ def list_concepts(
 def list_escalations(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT) -> EscalationsReply:
     """List where 500 or more anecdotal claims stood then with none of tiers 0 to 2 beside them.
 
-    Raises `Invalid` for a cursor of another list, `QueryTimeout` where counting takes too long.
+    Raises `Invalid` for a cursor of another list or moment, `QueryTimeout` where counting takes too long.
     """
     with view.snapshot() as snapshot:
-        place, moment = listing.place("escalations"), _moment(when, snapshot, now_s)
+        name = list_name("escalations", when)
+        place, moment = listing.place(name), _moment(when, snapshot, now_s)
         crowds: Iterable[_Counted]
         if moment is None:
             found = snapshot.escalations(place)
             crowds = (_Counted(*each, snapshot.question(*each).by_tier) for each in found)
         else:
             crowds = (each for each in _counted_then(snapshot, "", place, moment) if is_crowd(each.by_tier))
-        page, cursor = cut_page("escalations", crowds, listing, lambda each: question_key(*each[:2]))
+        page, cursor = cut_page(name, crowds, listing, lambda each: question_key(*each[:2]))
         return EscalationsReply(
             [
                 EscalationOut(ANECDOTAL_CLUSTER, each.subject, each.predicate, each.by_tier[Tier.ANECDOTAL])

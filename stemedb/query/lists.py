@@ -23,7 +23,7 @@ from stemedb.model.wire import SOURCE_STATUS_NAMES, SUPERSESSION_NAMES, TIER_NAM
 from stemedb.query.claims import rounded, see, show
 from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import PRESENT, Moment, moment_at
-from stemedb.query.paging import Listing, after_seq, cut_page
+from stemedb.query.paging import Listing, after_seq, cut_page, list_name
 from stemedb.query.question import When
 from stemedb.query.watch import Viewed
 from stemedb.store import Snapshot
@@ -38,13 +38,13 @@ def list_sources(view: Viewed, listing: Listing, now_s: int, when: When = PRESEN
     """List the sources known then by hash, without their content, each with its status then."""
     with view.snapshot() as snapshot:
         moment = moment_at(when, snapshot, now_s)
-        around = Surroundings(snapshot, moment)
+        around, name = Surroundings(snapshot, moment), list_name("sources", when)
         found = (
             each
-            for each in snapshot.sources(listing.place("sources"))
+            for each in snapshot.sources(listing.place(name))
             if moment.sees(each[1].seq, each[1].timestamp)
         )
-        page, cursor = cut_page("sources", found, listing, lambda each: each[0])
+        page, cursor = cut_page(name, found, listing, lambda each: each[0])
         return SourcesReply([_source(around, *each) for each in page], cursor)
 
 
@@ -65,7 +65,7 @@ def source_impact(
         moment = moment_at(when, snapshot, now_s)
         row = _require_source(snapshot, source_hash, moment)
         around = Surroundings(snapshot, moment)
-        name = f"impact:{source_hash.hex()}"
+        name = list_name(f"impact:{source_hash.hex()}", when)
         ids = snapshot.source_claims(source_hash, listing.place(name))
         page, cursor = cut_page(name, ids, listing, lambda claim_id: claim_id)
         rows = [row for row in map(snapshot.claim, page) if row is not None]
@@ -77,9 +77,10 @@ def list_epochs(view: Viewed, listing: Listing, now_s: int, when: When = PRESENT
     """List the epochs there were then, in the order of the log, each with what had superseded it."""
     with view.snapshot() as snapshot:
         moment = moment_at(when, snapshot, now_s)
-        rows = snapshot.epochs(after_seq("epochs", listing))
+        name = list_name("epochs", when)
+        rows = snapshot.epochs(after_seq(name, listing))
         found = (each for each in rows if moment.sees(each[0], each[1].epoch.timestamp))
-        page, cursor = cut_page("epochs", found, listing, lambda each: u64(each[0]))
+        page, cursor = cut_page(name, found, listing, lambda each: u64(each[0]))
         return EpochsReply([_epoch(snapshot, *each, moment) for each in page], cursor)
 
 
@@ -105,7 +106,7 @@ def list_aliases(view: Viewed, listing: Listing, now_s: int, when: When = PRESEN
     """List the aliases there were then, in the order of the log."""
     with view.snapshot() as snapshot:
         moment = moment_at(when, snapshot, now_s)
-        page, cursor = _seen_page("aliases", snapshot.joins, listing, moment)
+        page, cursor = _seen_page(list_name("aliases", when), snapshot.joins, listing, moment)
         return AliasesReply([_alias(*each) for each in page], cursor)
 
 
@@ -122,7 +123,7 @@ def list_gold_standards(
     """List the gold standards there were then, in the order of the log."""
     with view.snapshot() as snapshot:
         moment = moment_at(when, snapshot, now_s)
-        page, cursor = _seen_page("golds", snapshot.golds, listing, moment)
+        page, cursor = _seen_page(list_name("golds", when), snapshot.golds, listing, moment)
         return GoldStandardsReply([_gold(*each) for each in page], cursor)
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from stemedb import limits
 from stemedb.query.cursor import decode_place, encode_place
+from stemedb.query.moment import PRESENT
+from stemedb.query.question import When
 from stemedb.store.keys import seq_of
 
 Item = TypeVar("Item")
@@ -22,6 +24,11 @@ class Listing(NamedTuple):
     def place(self, name: str) -> bytes | None:
         """Return the key behind which the page begins; raises `Invalid` for a cursor of another list."""
         return None if self.cursor is None else decode_place(name, self.cursor)
+
+
+def list_name(name: str, when: When) -> str:
+    """Return the name of a list as it stood at `when`: a cursor of one moment is refused at another."""
+    return name if when == PRESENT else f"{when.as_of}/{when.known_at}/{when.known_at_us}:{name}"
 
 
 def cut_page(

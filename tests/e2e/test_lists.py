@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -139,6 +140,19 @@ def test_cursors_belong_to_their_list_and_are_not_altered(filled: ServiceProcess
         "/v1/epoch?cursor=" + "A" * 4000,
     ):
         assert problem_of(filled.get(path), 400)["code"] == "bad_cursor"
+
+
+@pytest.mark.parametrize("path", [path for path in LISTS if path != "/v1/escalations"])
+def test_cursors_of_lists_hold_for_their_moment_only(filled: ServiceProcess, path: str) -> None:
+    """Who forgets the moment on the second page is told so, and gets no page of another list."""
+    head = filled.get("/v1/health").json()["seq"]
+    moments = ["", f"&known_at={head}", f"&known_at={head - 1}", f"&as_of={int(time.time())}"]
+    cursors = [filled.get(f"{path}?limit=1{moment}").json()["next_cursor"] for moment in moments]
+    for moment, cursor in zip(moments, cursors, strict=True):
+        assert filled.get(f"{path}?limit=1{moment}&cursor={cursor}").status == 200
+        for other in set(moments) - {moment}:
+            refused = problem_of(filled.get(f"{path}?limit=1{other}&cursor={cursor}"), 400)
+            assert (refused["code"], refused["errors"][0]["pointer"]) == ("bad_cursor", "/cursor")
 
 
 def test_cursors_of_questions_hold_for_that_question_only(filled: ServiceProcess) -> None:
