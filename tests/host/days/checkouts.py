@@ -9,7 +9,17 @@ from pathlib import Path
 
 from tests.host.playbook import ROOT
 
-PARTS = ("stemedb", "requirements", "roles", "playbooks", "files", "tools", "pyproject.toml", "site.yml")
+PARTS = (
+    "stemedb",
+    "requirements",
+    "roles",
+    "playbooks",
+    "files",
+    "templates",
+    "tools",
+    "pyproject.toml",
+    "site.yml",
+)
 CONFIG = "ansible.cfg"
 
 

@@ -92,7 +92,8 @@ def test_leaves_nothing_but_data_and_then_nothing(operator: Operator, tmp_path: 
     operator.converged("playbooks/remove.yml")
     left = {line.split()[0] for line in set(operator.run(LISTING).splitlines()) - bare}
     accounts = {"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
-    assert {path for path in left - accounts if not re.match("/(data|backups)(/|$)", path)} == set()
+    kept = "/(data|backups|var/backups/stemedb|var/lib/stemedb-metrics)(/|$)"
+    assert {path for path in left - accounts if not re.match(kept, path)} == set()
     assert "/data/wal/log.json" in left
 
     operator.converged()  # what was kept is still the same database
