@@ -23,7 +23,7 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     call.no_parameters()
     engine = service.engine
     wanted = call.body(_erase_decoder)
-    erasure = Erasure(erase_ids(wanted.hashes), wanted.reason, who(call))
+    erasure = Erasure(erase_ids(wanted), wanted.reason, who(call))
     with service.turns.waived:
         outcome, copies = engine.erase(erasure, now=wanted.now, key_id=call.caller.key_id)
     content = EraseReply(outcome.status, outcome.seq, copies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import bottle
@@ -20,14 +21,16 @@ _TIME: Final[dict[str, object]] = {
         {"type": "string", "format": "date-time"},
     ]
 }
+_LABEL: Final = f"[ -~]{{1,{limits.AGENT_LABEL_CHARS_MAX}}}"
 
 
 def audits(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /v1/audit/queries."""
     found = single(call, "agent_id", "from", "to", "limit", "cursor")
     agent = found.get("agent_id")
-    if agent is not None and not 1 <= len(agent) <= limits.AGENT_LABEL_CHARS_MAX:
-        raise fault("/agent_id", f"must be 1 to {limits.AGENT_LABEL_CHARS_MAX} characters")
+    if agent is not None and not re.fullmatch(_LABEL, agent):
+        detail = f"must be 1 to {limits.AGENT_LABEL_CHARS_MAX} printable characters of ASCII"
+        raise fault("/agent_id", detail)
     from_s = _time_s(found, "from", 0)
     wanted = AuditFilter(agent, from_s, _time_s(found, "to", limits.AUDIT_TIME_S_MAX))
     return reply(list_audits(service.engine.local, wanted, listing(found)))
@@ -68,7 +71,7 @@ ROUTES = (
         parameters=(
             Parameter(
                 "agent_id",
-                {"type": "string", "minLength": 1, "maxLength": limits.AGENT_LABEL_CHARS_MAX},
+                {"type": "string", "pattern": f"^{_LABEL}$"},
                 "only those of this agent, as it named itself",
             ),
             Parameter("from", _TIME, "asked then or later: Unix seconds or RFC 3339"),

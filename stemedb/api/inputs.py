@@ -14,6 +14,7 @@ from stemedb.query import Listing
 _ID_BYTES: Final = 32
 _DIGITS_MAX: Final = 18  # keeps a megabyte of digits out of int(), and the number inside 64 bits
 
+NO_CONTROL: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
 ID: Final[dict[str, object]] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 KEY_ID: Final[dict[str, object]] = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 LIMIT: Final = Parameter(

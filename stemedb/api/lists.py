@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import bottle
 
 from stemedb import limits
 from stemedb.api.call import Call, tagged
-from stemedb.api.inputs import CURSOR, LIMIT, WHEN, fault, identifier, listing, single
+from stemedb.api.inputs import CURSOR, LIMIT, NO_CONTROL, WHEN, fault, identifier, listing, single
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
@@ -150,6 +151,8 @@ def concepts(service: Service, call: Call) -> bottle.HTTPResponse:
     page, when, prefix = listing(found), read_when(found), found.get("prefix", "")
     if len(prefix.encode()) > limits.SUBJECT_BYTES_MAX:
         raise fault("/prefix", f"must be at most {limits.SUBJECT_BYTES_MAX} bytes of UTF-8")
+    if not re.fullmatch(NO_CONTROL, prefix):
+        raise fault("/prefix", "must not contain NUL or other control characters")
     return _answer(service, call, lambda view: list_concepts(view, prefix, page, _now_s(), when))
 
 
@@ -265,7 +268,12 @@ ROUTES = (
         parameters=(
             Parameter(
                 "prefix",
-                {"type": "string", "maxLength": limits.SUBJECT_BYTES_MAX, "default": ""},
+                {
+                    "type": "string",
+                    "maxLength": limits.SUBJECT_BYTES_MAX,
+                    "pattern": NO_CONTROL,
+                    "default": "",
+                },
                 "what the subjects begin with",
             ),
             *_PAGED,

@@ -9,7 +9,7 @@ import bottle
 
 from stemedb import limits
 from stemedb.api.call import Call, tagged
-from stemedb.api.inputs import CURSOR, ID, LIMIT, POSITION, RFC_3339, WHEN
+from stemedb.api.inputs import CURSOR, ID, LIMIT, NO_CONTROL, POSITION, RFC_3339, WHEN
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
 from stemedb.engine import Engine
@@ -131,7 +131,7 @@ def _name_of(bytes_max: int) -> dict[str, object]:
         "type": "string",
         "minLength": 1,
         "maxLength": bytes_max,
-        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "pattern": NO_CONTROL,
         "description": f"at most {bytes_max} bytes of UTF-8",
     }
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from stemedb import limits
-from stemedb.model.fields import Hash
+from stemedb.model.fields import NO_CONTROL, Hash
 from stemedb.model.wire import Faults
 
 DONE = "done"
@@ -16,7 +15,15 @@ PENDING = "pending"
 
 _ID_BYTES = 32
 _Hashes = Annotated[list[Hash], msgspec.Meta(min_length=1, max_length=limits.ERASE_HASHES_MAX)]
-_Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ERASE_REASON_CHARS_MAX)]
+_Reason = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=limits.ERASE_REASON_CHARS_MAX,
+        extra_json_schema={"pattern": NO_CONTROL},
+    ),
+]
+_UTF8_BYTES_MAX = 4  # of one character
 
 
 class EraseIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,9 +53,10 @@ class EraseReply(msgspec.Struct, frozen=True):
     copies: list[CopyOut]
 
 
-def erase_ids(hashes: Sequence[str]) -> tuple[bytes, ...]:
-    """Return the ids, each once; raises `Invalid` that names what is none."""
+def erase_ids(wanted: EraseIn) -> tuple[bytes, ...]:
+    """Return the ids, each once; raises `Invalid` that names what is none, and a reason of several lines."""
     faults = Faults()
-    found = [faults.binary(f"/hashes/{index}", text, _ID_BYTES) for index, text in enumerate(hashes)]
+    found = [faults.binary(f"/hashes/{index}", text, _ID_BYTES) for index, text in enumerate(wanted.hashes)]
+    faults.name("/reason", wanted.reason, _UTF8_BYTES_MAX * limits.ERASE_REASON_CHARS_MAX)
     faults.raise_if_any()
     return tuple(dict.fromkeys(found))

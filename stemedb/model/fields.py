@@ -13,7 +13,7 @@ from msgspec import Meta
 from stemedb import limits
 from stemedb.model.tiers import TIERS
 
-_NO_CONTROL: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+NO_CONTROL: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
 
 
 def _hex(size_bytes: int) -> Any:  # noqa: ANN401 - an annotation
@@ -26,7 +26,7 @@ def _name(bytes_max: int) -> Any:  # noqa: ANN401 - an annotation
         extra_json_schema={
             "minLength": 1,
             "maxLength": bytes_max,
-            "pattern": _NO_CONTROL,
+            "pattern": NO_CONTROL,
             "description": f"at most {bytes_max} bytes of UTF-8",
         }
     )
@@ -46,7 +46,7 @@ def _value_forms() -> list[dict[str, Any]]:
             "type": "string",
             "minLength": 1,
             "maxLength": limits.REFERENCE_BYTES_MAX,
-            "pattern": _NO_CONTROL,
+            "pattern": NO_CONTROL,
         },
     }
     forms = [{"type": {"const": kind}, "value": value} for kind, value in kinds.items()]

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from stemedb import limits
-from stemedb.model.fields import Hash, SourceClass
+from stemedb.model.fields import NO_CONTROL, Hash, SourceClass
 from stemedb.model.keys import ROLE_NAMES, ROLES, hash_secret
 from stemedb.model.records import KeyRecord
 from stemedb.model.wire import TIER_NAMES, TIERS_BY_NAME, Faults
@@ -21,7 +21,7 @@ _Name = Annotated[
         extra_json_schema={
             "minLength": 1,
             "maxLength": limits.API_KEY_NAME_BYTES_MAX,
-            "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            "pattern": NO_CONTROL,
             "description": f"at most {limits.API_KEY_NAME_BYTES_MAX} bytes of UTF-8",
         }
     ),

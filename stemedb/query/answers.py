@@ -63,7 +63,7 @@ def ask(view: View, question: Question, now_s: int) -> Answer[Asked]:
         if question.since is not None or question.since_us is not None:
             moment = moment_of(question, snapshot, now_s)
             deadline = Deadline()
-            changes = changes_since(snapshot, question, moment, deadline)
+            changes = changes_since(snapshot, question, moment, now_s, deadline)
             return Answer(changes, moment.seq, moment.clock_s, deadline.looked)
         if question.lens is None:
             return _page(snapshot, question, now_s)

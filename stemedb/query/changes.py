@@ -9,19 +9,23 @@ from stemedb.model.feed import body_out
 from stemedb.model.records import AssertionRecord, Body, EndorsementRecord, VoteRecord
 from stemedb.model.replies import ChangesReply
 from stemedb.query.candidates import Deadline
-from stemedb.query.moment import Moment
+from stemedb.query.moment import US_PER_S, Moment
 from stemedb.query.question import Question
 from stemedb.store import ClaimRow, Snapshot
 
 
-def changes_since(snapshot: Snapshot, question: Question, moment: Moment, deadline: Deadline) -> ChangesReply:
+def changes_since(
+    snapshot: Snapshot, question: Question, moment: Moment, now_s: int, deadline: Deadline
+) -> ChangesReply:
     """Return the records of a question after its `since`, in the order of the log, at most `limit`.
 
-    Raises `Invalid` for a `since` past the head.
+    Raises `Invalid` for a `since` past the head, or in the future of `now_s` (Unix seconds).
     """
-    since = question.since
+    since, since_us = question.since, question.since_us or 0
+    if since_us // US_PER_S > now_s:
+        raise Invalid.at("/since", "this time has not come yet", code="known_at_past_head")
     if since is None:
-        since = snapshot.seq_at(question.since_us or 0)
+        since = snapshot.seq_at(since_us)
     if since > snapshot.state.applied_seq:
         raise Invalid.at("/since", f"{since} is past the head of the log", code="known_at_past_head")
     found: dict[int, Body] = {}

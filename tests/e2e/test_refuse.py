@@ -69,6 +69,7 @@ def raw(old: str, new: str) -> bytes:
         (changed(lifecycle="Maybe"), "validation", "/lifecycle"),
         (changed(object={"type": "Colour", "value": "red"}), "validation", "/object/type"),
         (changed(vector=[]), "validation", "/vector"),
+        (changed(vector=[0.5] * 5_000), "validation", "/vector"),
         (changed(signatures=[]), "signature_required", "/signatures"),
         (changed(signatures=claim()["signatures"] * 65), "validation", "/signatures"),
         (b"[" * 500_000, "validation", ""),
