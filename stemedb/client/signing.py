@@ -8,7 +8,7 @@ import msgspec
 
 from stemedb.model import SignedAssertion, assertion_id, canonical_bytes
 from stemedb.model.statements import Epoch, Supersession, Vote, epoch_id, vote_id
-from stemedb.model.statements_wire import EpochIn, VoteIn
+from stemedb.model.statements_wire import EpochIn, VoteIn, vote_from_wire
 from stemedb.model.wire import SUPERSESSION_NAMES, assertion_to_wire, signature_to_wire
 
 if TYPE_CHECKING:
@@ -37,12 +37,17 @@ def encode(claim: SignedAssertion) -> tuple[bytes, str]:
 
 
 def sign_vote(claim_hash: str, weight: float, signer: Signer, timestamp: int) -> tuple[VoteIn, str]:
-    """Return a signed vote at `timestamp` (Unix seconds) as the API takes it, and its id (hex)."""
+    """Return a signed vote at `timestamp` (Unix seconds) as the API takes it, and its id (hex).
+
+    Raises `Invalid` for what no server takes: a weight of NaN would be sent as null, and refused as that.
+    """
     # A weight beyond the limits is the server's to refuse, with the field named; floats only, as in its id.
     vote = Vote(bytes.fromhex(claim_hash), signer.agent_id, float(weight), timestamp)
     content_id = vote_id(vote)
     signature = signer.sign(content_id, timestamp).signature.hex()
-    return VoteIn(claim_hash, signer.agent_id.hex(), vote.weight, timestamp, signature), content_id.hex()
+    body = VoteIn(claim_hash, signer.agent_id.hex(), vote.weight, timestamp, signature)
+    vote_from_wire(body)
+    return body, content_id.hex()
 
 
 def sign_epoch(

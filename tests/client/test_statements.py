@@ -69,7 +69,7 @@ def test_vote_counts_the_last_word_and_again_exists(client: Client) -> None:
     with pytest.raises(NotFound):
         client.vote("00" * 32, 1, BOB)
     for wrong in (1e9, float("nan")):
-        with pytest.raises(Invalid):
+        with pytest.raises(Invalid, match="/weight: must be from -1 to 1"):
             client.vote(voted, wrong, BOB)
 
 
