@@ -56,7 +56,7 @@ def test_every_check_is_on() -> None:
     operation = schema["/v1/query"]["GET"]
     config = schema.config.checks_config_for(operation=operation, phase=None)
     names = schemathesis.checks.CHECKS.get_all_names()
-    assert len(names) >= 14
+    assert len(names) >= 13  # the newest release that runs on Python 3.10 has as many
     assert [name for name in names if not config.get_by_name(name=name).enabled] == []
 
 
