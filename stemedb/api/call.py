@@ -45,10 +45,15 @@ class Call:
         return given if given.isascii() and given.isprintable() else ""
 
     @property
+    def origin(self) -> Origin:
+        """Where the request comes from."""
+        found: Origin = self.environ["stemedb.origin"]
+        return found
+
+    @property
     def address(self) -> str:
         """The client's address."""
-        origin: Origin = self.environ["stemedb.origin"]
-        return origin.address
+        return self.origin.address
 
     @property
     def caller(self) -> Caller:

@@ -16,6 +16,13 @@ from stemedb.engine.shapes import HealthReply
 EXPOSED: Final = "warning: no keys are asked for on a public address; set STEMEDB_AUTH_ENABLED=true"
 
 
+class HealthBrief(msgspec.Struct, frozen=True):
+    """GET /v1/health as those outside see it through a proxy."""
+
+    status: str
+    version: str
+
+
 class LiveReply(msgspec.Struct, frozen=True):
     """GET /livez."""
 
@@ -39,6 +46,9 @@ def health(service: Service, call: Call) -> bottle.HTTPResponse:
         status = "healthy" if all(found == "ok" for found in checks.values()) else "degraded"
     if service.guards.settings.exposed:
         checks["auth"] = EXPOSED  # a warning, not a failure: the service does what it was told to
+    passed = service.state is State.SERVING
+    if not service.guards.is_inside(call.origin):
+        return _probe(HealthBrief(status, __version__), passed=passed)
     content = HealthReply(
         status=status,
         version=__version__,
@@ -47,7 +57,7 @@ def health(service: Service, call: Call) -> bottle.HTTPResponse:
         uptime_seconds=round(service.uptime_s, 3),
         checks=checks,
     )
-    return _probe(content, passed=service.state is State.SERVING)
+    return _probe(content, passed=passed)
 
 
 def live(_service: Service, call: Call) -> bottle.HTTPResponse:
@@ -60,7 +70,8 @@ def ready(service: Service, call: Call) -> bottle.HTTPResponse:
     """GET /readyz."""
     call.no_parameters()
     passed = service.ready
-    return _probe(ReadyReply("ready" if passed else "not ready", service.failed_checks()), passed=passed)
+    failed = service.failed_checks() if service.guards.is_inside(call.origin) else {}
+    return _probe(ReadyReply("ready" if passed else "not ready", failed), passed=passed)
 
 
 def _probe(content: object, *, passed: bool) -> bottle.HTTPResponse:
@@ -82,8 +93,8 @@ ROUTES = (
         "GET",
         "/v1/health",
         health,
-        "Health with its checks and figures.",
-        {200: (HealthReply,), 503: (HealthReply,)},
+        "Health with its checks and figures; outside, through a proxy, status and version only.",
+        {200: (HealthReply, HealthBrief), 503: (HealthReply, HealthBrief)},
         quiet=True,
     ),
     Route("GET", "/livez", live, "Whether the process answers.", {200: (LiveReply,)}, quiet=True),

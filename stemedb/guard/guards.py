@@ -100,6 +100,11 @@ class Guards:
     def _is_paced(self, origin: Origin) -> bool:
         return bool(self.settings.trusted_proxies) or not origin.is_loopback
 
+    def is_inside(self, origin: Origin) -> bool:
+        """Whether a request comes to us directly, or by a trusted proxy from an internal network."""
+        inside = origin.by_trusted and is_within(origin.address, self.settings.internal_networks)
+        return inside or not origin.forwarded
+
     def require_internal(self, rule: Rule, origin: Origin) -> None:
         """Raise `Forbidden` for a forwarded request for what is internal, unless it comes from inside."""
         if not rule.internal or not origin.forwarded:

@@ -328,11 +328,11 @@ class TraceReply(msgspec.Struct, frozen=True):
 
 
 class HealthReply(msgspec.Struct, frozen=True):
-    """GET /v1/health."""
+    """GET /v1/health; who asks through a proxy from outside gets no more than status and version."""
 
     status: str
     version: str
-    assertions_count: int
-    seq: int
-    uptime_seconds: float
-    checks: dict[str, str]
+    assertions_count: int = 0
+    seq: int = 0
+    uptime_seconds: float = 0.0
+    checks: dict[str, str] = {}

@@ -55,6 +55,15 @@ def test_a_trusted_proxy_lets_internal_clients_through(path: str, proxied: Servi
     assert proxied.get(path, {"X-Real-IP": "10.0.0.1"}).status == 403
 
 
+def test_outside_health_is_status_and_version(proxied: ServiceProcess, shared_server: ServiceProcess) -> None:
+    outside, inside = {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "10.0.0.1"}
+    assert set(proxied.get("/v1/health", outside).json()) == {"status", "version"}
+    assert set(proxied.get("/v1/health", inside).json()) > {"checks", "assertions_count"}
+    assert "checks" in proxied.get("/v1/health").json()
+    # A proxy that nobody named may be anybody's.
+    assert set(shared_server.get("/v1/health", inside).json()) == {"status", "version"}
+
+
 def test_every_admin_path_is_internal(shared_server: ServiceProcess) -> None:
     for route in all_routes():
         if route.path.startswith("/v1/admin/"):

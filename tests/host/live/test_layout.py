@@ -34,14 +34,17 @@ def test_makes_a_system_account_without_a_shell(machine: Machine) -> None:
     assert int(gid) < 1000
 
 
-def test_writes_the_pilots_five_lines(machine: Machine) -> None:
+def test_writes_the_pilots_five_lines_and_what_other_roles_need(machine: Machine) -> None:
     lines = machine.run("cat /etc/stemedb/config.env").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == [
         "STEMEDB_BIND_ADDR=0.0.0.0:18180",
         "STEMEDB_WAL_DIR=/data/wal",
         "STEMEDB_DB_DIR=/data/db",
+        "STEMEDB_BACKUP_DIR=/backups",
         "STEMEDB_METER_ENABLED=true",
         "RUST_LOG=info",
+        "STEMEDB_TRUSTED_PROXIES=127.0.0.1",
+        "STEMEDB_INTERNAL_NETWORKS=127.0.0.0/8,::1/128,10.0.0.0/8",
     ]
 
 
