@@ -120,6 +120,8 @@ LOG_READ_BYTES_MAX: Final = 8 * MIB  # likewise; it stops reading after that muc
 LOG_READ_FIRST_BYTES: Final = 128 * KIB  # first read of a walk: covers a short answer
 LOG_READ_CHUNK_BYTES: Final = 1 * MIB  # each later read
 LOG_INDEX_STEP_BYTES: Final = 64 * KIB  # a segment's index remembers one frame in so many bytes
+VERIFY_LOOKS: Final = 20  # at a frame that is not whole, before verification calls it damaged
+VERIFY_LOOK_S: Final = 0.02  # between them
 LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk is full
 
 # -- backups --

@@ -6,12 +6,14 @@ earlier run stopped.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from stemedb.errors import Invalid
+from stemedb.limits import VERIFY_LOOK_S, VERIFY_LOOKS
 from stemedb.log.folder import open_segments, read_meta
 from stemedb.log.frames import HEADER_BYTES, Frame, chain_start, next_chain
 from stemedb.log.recovery import judge_end
@@ -183,8 +185,7 @@ class _Run:
         """A sealed segment must end where the next one says; then go on there. False to look again."""
         segment, header = self.segments.items[at], self.segments.items[at + 1].header
         if stop.seq != header.first_seq or stop.offset != used_bytes:
-            # Beside a server a body may just have been overwritten; the frame is whole then.
-            if stop.seq < header.first_seq and any(Walk(segment, stop.seq, stop.offset, last_seq=stop.seq)):
+            if stop.seq < header.first_seq and _becomes_whole(segment, stop):
                 return False
             why = "ends too early" if stop.why == "end" else stop.why
             last_seq = header.first_seq - 1
@@ -199,6 +200,8 @@ class _Run:
         if end is None:
             return False
         if end.damaged:
+            if _becomes_whole(segment, stop):
+                return False
             self._problem("log_damaged", segment, stop, end.last_seq)
         else:
             self._torn = end.used_bytes
@@ -221,3 +224,15 @@ class _Run:
             problems=self._problems,
             checkpoint=self._checkpoint,
         )
+
+
+def _becomes_whole(segment: Segment, stop: Stop) -> bool:
+    """Say whether the frame at `stop` is whole after all.
+
+    Beside a server its body may be half overwritten just now, for as long as the writing thread has to wait.
+    """
+    for _ in range(VERIFY_LOOKS):
+        if any(Walk(segment, stop.seq, stop.offset, last_seq=stop.seq)):
+            return True
+        time.sleep(VERIFY_LOOK_S)
+    return False
