@@ -125,13 +125,6 @@ def _boolean(text: str) -> bool:
     raise ValueError("must be true or false")
 
 
-def _not_yet(text: str) -> bool:
-    """Read a guard that this version cannot enforce: pretending that it does would be worse than stopping."""
-    if _boolean(text):
-        raise ValueError("is not available in this version; set it to false")
-    return False
-
-
 def _secret(text: str) -> str:
     if text and not is_secret(text):
         raise ValueError("must be steme_live_ and 43 characters of A-Z, a-z, 0-9, _ and -")
@@ -263,7 +256,10 @@ SETTINGS: Final = (
         "ask agents with few claims or little trust for work, and let trust decide how much quota they have",
     ),
     Setting(
-        "STEMEDB_CONTENT_DEFENSE_ENABLED", "false", _not_yet, "quarantine; not available in this version"
+        "STEMEDB_CONTENT_DEFENSE_ENABLED",
+        "false",
+        _boolean,
+        "hold back claims of low quality, near-duplicates, and confidence that is not earned",
     ),
 )
 

@@ -135,6 +135,14 @@ class Telemetry:
         self.rejected = self._counter(
             "stemedb_requests_rejected_total", "Requests refused, by the code of the problem.", ("reason",)
         )
+        self.quarantined = self._counter(
+            "stemedb_claims_quarantined_total", "Claims held back, by what spoke against them.", ("reason",)
+        )
+        for reason in ("low_quality", "near_duplicate", "unearned_confidence"):
+            self.quarantined.labels(reason)
+        self.quarantine_pending = self._gauge(
+            "stemedb_quarantine_pending", "Claims in quarantine that nobody has decided about."
+        )
         self.audits_dropped = self._counter(
             "stemedb_audits_dropped_total", "Audits of questions lost: no room, or the disk failed."
         )

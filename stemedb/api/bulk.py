@@ -21,14 +21,14 @@ from stemedb.api.head import BULK_PATH
 from stemedb.api.lines import Lines, Paid
 from stemedb.api.routes import Route
 from stemedb.api.stream import Body, ChunkedBody, LengthBody
-from stemedb.engine import CREATED, ENDORSED, EXISTS, Outcome
+from stemedb.engine import CREATED, ENDORSED, EXISTS, QUARANTINED, Outcome
 from stemedb.engine.shapes import AssertionIn
 from stemedb.errors import Invalid, LengthRequired, NotFound, StemedbError, StorageFailed, TooLarge
 
 if TYPE_CHECKING:
     from stemedb.api.service import Service
 
-_STATUSES = (CREATED, EXISTS, ENDORSED)
+_STATUSES = (CREATED, EXISTS, ENDORSED, QUARANTINED)
 _REFUSED = len(_STATUSES)
 _ID_BYTES = 32
 _SEND_LINES = 512  # written together

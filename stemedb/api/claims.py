@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
+from typing import Final
 
 import bottle
 import msgspec
@@ -14,7 +16,7 @@ from stemedb.api.inputs import WHEN, fault, identifier, refuse_future, single
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
-from stemedb.engine import Checked, Engine
+from stemedb.engine import CREATED, QUARANTINED, Checked, Engine, Outcome
 from stemedb.engine.shapes import (
     AssertionIn,
     ClaimOut,
@@ -30,6 +32,8 @@ from stemedb.engine.shapes import (
 from stemedb.errors import StemedbError
 from stemedb.guard import Caller
 from stemedb.query import WHEN_PARAMETERS, read_when, show_claim
+
+_STATUS_OF: Final = {CREATED: HTTPStatus.CREATED, QUARANTINED: HTTPStatus.ACCEPTED}
 
 assertion_decoder = msgspec.json.Decoder(AssertionIn)
 _prepare_decoder = msgspec.json.Decoder(PrepareIn)
@@ -71,8 +75,13 @@ def assert_claim(service: Service, call: Call) -> bottle.HTTPResponse:
     """POST /v1/assert."""
     call.no_parameters()
     outcome = write_claim(service, call, check_one(service, call, call.body(assertion_decoder)))
-    written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
-    return reply(written, 201 if outcome.status == "created" else 200, seq=outcome.position)
+    return written(outcome)
+
+
+def written(outcome: Outcome) -> bottle.HTTPResponse:
+    """Return what became of a claim."""
+    content = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
+    return reply(content, _STATUS_OF.get(outcome.status, HTTPStatus.OK), seq=outcome.position)
 
 
 def prepare(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -117,9 +126,9 @@ ROUTES = (
         "/v1/assert",
         assert_claim,
         "Assert one signed claim; answered when it is durable and visible.",
-        {201: (WriteReply,), 200: (WriteReply,)},
+        {201: (WriteReply,), 200: (WriteReply,), 202: (WriteReply,)},
         body=AssertionIn,
-        refusals=(410, 411, 413, 415, 422),
+        refusals=(409, 410, 411, 413, 415, 422),
     ),
     Route(
         "POST",

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stemedb import limits
-from stemedb.engine import EXISTS, Change, Checked, Outcome
+from stemedb.engine import QUARANTINED, Change, Checked, Outcome
+from stemedb.engine.shapes import DOUBT_NAMES
 from stemedb.errors import Invalid, StemedbError
 from stemedb.guard import Caller, Proof, Statement, Toll, client_name
 from stemedb.guard.toll import is_refused
@@ -31,7 +32,27 @@ def write_claim(service: Service, call: Call, checked: Checked) -> Outcome:
     """Write a verified claim; raises what engine and guards raise."""
     signers = [each.agent_id for each in checked.signatures]
     statement = Statement(checked.id, signers, call.environ.get("stemedb.cost", limits.METER_COST_CLAIM))
-    return _write_paid(service, call, checked, statement)
+    return _write_paid(service, call, judged(service, checked), statement)
+
+
+def judged(service: Service, checked: Checked) -> Checked:
+    """Return a verified claim with its judge, where content is looked at."""
+    defence = service.guards.content
+    if defence is None:
+        return checked
+    signers = frozenset(each.agent_id for each in checked.signatures)
+    return checked._replace(judge=defence.judge(checked.assertion, signers).verdict)
+
+
+def settle(service: Service, toll: Toll, outcome: Outcome) -> None:
+    """Settle what was written, and note where a claim was held back."""
+    held = outcome.status == QUARANTINED
+    service.guards.house.settle(toll, new=outcome.is_new, held=held)
+    if held and outcome.is_new:
+        reasons = [DOUBT_NAMES[doubt] for doubt in outcome.doubts]
+        for reason in reasons:
+            service.telemetry.quarantined.labels(reason).inc()
+        service.log.info("claim held back", claim=outcome.id.hex(), seq=outcome.seq, reasons=reasons)
 
 
 def write_signed(service: Service, call: Call, change: Change, signed: Signed) -> Outcome:
@@ -62,7 +83,7 @@ def _write_paid(service: Service, call: Call, change: Change, statement: Stateme
     except BaseException:
         house.fail(toll, None, service.engine.view)
         raise
-    house.settle(toll, new=outcome.status != EXISTS)
+    settle(service, toll, outcome)
     return outcome
 
 

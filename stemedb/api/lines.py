@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stemedb import limits
 from stemedb.api.claims import check_json
-from stemedb.api.dues import blame, fail
-from stemedb.engine import EXISTS, Checked, Outcome
+from stemedb.api.dues import blame, fail, judged, settle
+from stemedb.engine import Checked, Outcome
 from stemedb.errors import StemedbError
 from stemedb.guard import Statement, Toll, client_name
 
@@ -42,6 +42,7 @@ class Lines:
             checked = check_json(engine, content, self.caller)
             signers = [each.agent_id for each in checked.signatures]
             statement = Statement(checked.id, signers, cost)
+            checked = judged(self.service, checked)
             return Paid(checked, guards.house.take(statement, self._name, None, engine.view))
         except StemedbError as error:
             blame(self.service, self.caller, error)
@@ -54,4 +55,4 @@ class Lines:
             if self.service.guards.meter and result.status >= StemedbError.status:
                 self.service.guards.meter.refund_caller(self._name, paid.toll.statement.cost)
         else:
-            self.service.guards.house.settle(paid.toll, new=result.status != EXISTS)
+            settle(self.service, paid.toll, result)

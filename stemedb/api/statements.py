@@ -9,7 +9,7 @@ import msgspec
 
 from stemedb import limits
 from stemedb.api.call import Call, reply
-from stemedb.api.claims import assertion_decoder, check_one
+from stemedb.api.claims import assertion_decoder, check_one, written
 from stemedb.api.dues import Signed, write, write_claim, write_signed
 from stemedb.api.inputs import fault, identifier, refuse_future
 from stemedb.api.routes import Route
@@ -81,7 +81,7 @@ def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
     wire = call.body(_source_decoder, bytes_max=limits.SOURCE_BODY_BYTES_MAX)
     record = source_from_wire(wire, now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _written(write(service, call, SourceChange(record)))
+    return written(write(service, call, SourceChange(record)))
 
 
 def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -101,7 +101,7 @@ def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
     if wire.parent_hash is None:
         raise fault("/parent_hash", "is required: the claim that this one revises")
     checked = check_one(service, call, wire)
-    return _written(write_claim(service, call, checked._replace(supersedes=True)))
+    return written(write_claim(service, call, checked._replace(supersedes=True)))
 
 
 def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
@@ -124,11 +124,6 @@ def settle(service: Service, call: Call) -> bottle.HTTPResponse:
 
 def _status(outcome: Outcome) -> int:
     return 201 if outcome.status == CREATED else 200
-
-
-def _written(outcome: Outcome) -> bottle.HTTPResponse:
-    written = WriteReply(outcome.id.hex(), outcome.seq, outcome.status)
-    return reply(written, _status(outcome), seq=outcome.position)
 
 
 def _said(outcome: Outcome) -> bottle.HTTPResponse:
@@ -181,7 +176,7 @@ ROUTES = (
         "/v1/supersede",
         supersede,
         "Assert a claim that revises another one, its parent, about the same subject and predicate.",
-        {201: (WriteReply,), 200: (WriteReply,)},
+        {201: (WriteReply,), 200: (WriteReply,), 202: (WriteReply,)},
         body=AssertionIn,
         refusals=(404, 409, 410, *_BODY, 422),
     ),

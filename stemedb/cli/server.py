@@ -131,6 +131,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
             engine.watch_backups(backups)
         if settings.auth_enabled:
             _seed(engine, root_secret, log)
+        guards.look_at_content(engine.secret_for("content defence"))
         guards.keep_in(settings.db_dir, lambda error: log.warning("quotas not saved", error=str(error)))
         return engine
 
@@ -169,6 +170,7 @@ def _guard_settings(settings: Settings) -> GuardSettings:
         internal_networks=settings.internal_networks,
         meter_quota=settings.meter_quota if settings.meter_enabled else 0,
         admission_enabled=settings.admission_enabled,
+        content_enabled=settings.content_defense_enabled,
     )
 
 

@@ -120,3 +120,10 @@ def print_written(reply: WriteReply | StatementReply, *, as_json: bool) -> None:
         print_json(reply)
     else:
         click.echo(f"{safe(reply.status)} {safe(content_id)} at seq {reply.seq}")
+        note_held(reply)
+
+
+def note_held(reply: WriteReply | StatementReply) -> None:
+    """Say what it means that a claim was held back."""
+    if reply.status == "quarantined":
+        note("held back: nobody sees it until an administrator has looked at it")

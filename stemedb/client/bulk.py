@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BulkResult(msgspec.Struct, frozen=True):
-    """What became of one claim: `status` is created, exists or endorsed, or there is a `problem`.
+    """What became of one claim: `status` is one of `WriteReply`, or there is a `problem`.
 
     `line` counts the claims given, from 1.
     """

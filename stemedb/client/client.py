@@ -24,6 +24,7 @@ from stemedb.model.guard_replies import BreakerOut, BreakersReply, QuotaIn, Quot
 from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeyOut, KeysReply
 from stemedb.model.operations_wire import SlowQueriesReply, StorageReply
+from stemedb.model.quarantine_wire import REJECTED, WAITING, QuarantineReply
 from stemedb.model.replies import ClaimOut, HealthReply, PrepareReply, StatementReply, WriteReply
 
 if TYPE_CHECKING:
@@ -169,6 +170,28 @@ class Client(Statements, Reading, Lists):
         """Give an agent again what everybody has; raises `NotFound` where it has that already."""
         path = f"/v1/admin/quotas/{require_id(agent_id, 'agent id')}"
         self._keep_position(self._checked(Request("DELETE", path)))
+
+    # -- the quarantine --
+
+    def quarantine(
+        self, *, rejected: bool = False, limit: int | None = None, cursor: str | None = None
+    ) -> QuarantineReply:
+        """Return a page of the claims that were held back, or of those that were rejected."""
+        given = (
+            ("state", REJECTED if rejected else WAITING),
+            ("limit", None if limit is None else str(limit)),
+            ("cursor", cursor),
+        )
+        params = tuple((name, text) for name, text in given if text is not None)
+        return self._get("/v1/admin/quarantine", QuarantineReply, params)
+
+    def approve(self, claim_hash: str) -> WriteReply:
+        """Let a claim out of the quarantine, rejected or not; raises `NotFound`, `Gone`."""
+        return self._write(f"/v1/admin/quarantine/{require_id(claim_hash)}/approve", b"", WriteReply)
+
+    def reject(self, claim_hash: str) -> WriteReply:
+        """Keep a claim in quarantine for good; raises `NotFound`, `Gone`, `Conflict` where it has left."""
+        return self._write(f"/v1/admin/quarantine/{require_id(claim_hash)}/reject", b"", WriteReply)
 
     # -- the log and the server --
 

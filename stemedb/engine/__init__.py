@@ -6,13 +6,14 @@ HTTP, or assume that it is the log's only writer.
 """
 
 from stemedb.engine.batch import Change
-from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, Outcome
+from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, QUARANTINED, Outcome
 from stemedb.engine.claims import Checked
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
 from stemedb.engine.erasing import Erasure
 from stemedb.engine.feed import read_feed
 from stemedb.engine.judging import GoldStandard
 from stemedb.engine.keys import KeyChange, KeyRevocation
+from stemedb.engine.quarantine import Approval, Rejection
 from stemedb.engine.quotas import QuotaChange
 from stemedb.engine.statements import (
     AliasChange,
@@ -30,7 +31,9 @@ __all__ = [
     "ENDORSED",
     "EXISTS",
     "FAULT_POINTS",
+    "QUARANTINED",
     "AliasChange",
+    "Approval",
     "Change",
     "Checked",
     "Engine",
@@ -42,6 +45,7 @@ __all__ = [
     "KeyRevocation",
     "Outcome",
     "QuotaChange",
+    "Rejection",
     "SourceChange",
     "SourceStatusChange",
     "VoteChange",

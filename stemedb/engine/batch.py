@@ -6,13 +6,16 @@ with the same thing become one record and one `exists`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from stemedb.engine.changes import CREATED, EXISTS, Outcome, Settle
 from stemedb.errors import Gone
 from stemedb.log import Draft
+from stemedb.model import Assertion
 from stemedb.model.records import Body, encode_body, type_of
+from stemedb.model.sketch import anchors
 from stemedb.store import Snapshot
 
 
@@ -50,6 +53,23 @@ class MetClaim:
         return first_seq + self.draft if self.seq is None else self.seq
 
 
+class MetHeld:
+    """A claim in quarantine that a change of this batch met; `seq` and `draft` as in `MetClaim`."""
+
+    __slots__ = ("draft", "rejected", "seq", "signers")
+
+    def __init__(self, seq: int | None, draft: int, signers: set[bytes], *, rejected: bool) -> None:
+        """Note where its first record is, who signed it so far, and whether it was rejected."""
+        self.seq = seq
+        self.draft = draft
+        self.signers = signers
+        self.rejected = rejected
+
+    def position(self, first_seq: int) -> int:
+        """Return the seq of its first record, once the batch's first seq is known."""
+        return first_seq + self.draft if self.seq is None else self.seq
+
+
 class Batch:
     """Collects the records of one group commit."""
 
@@ -61,6 +81,10 @@ class Batch:
         self.claims: dict[bytes, MetClaim] = {}
         self.judged: set[bytes] = set()
         self._known: dict[bytes, int] = {}
+        self._held: dict[bytes, MetHeld] = {}
+        self._waiting: Counter[bytes | None] = Counter()
+        self._texts: dict[bytes, tuple[Assertion, bytes]] = {}
+        self._texts_at: dict[bytes, list[bytes]] = {}
 
     def add(self, draft: Draft) -> int:
         """Take a record; return its place in the batch."""
@@ -86,7 +110,7 @@ class Batch:
         """Settle a change whose record has this place in the batch."""
         return lambda first_seq: Outcome(content_id, first_seq + index, CREATED, first_seq + index)
 
-    def exists(self, content_id: bytes, seq_of: Callable[[int], int]) -> Settle:
+    def exists(self, content_id: bytes, seq_of: Callable[[int], int], status: str = EXISTS) -> Settle:
         """Settle a change that was there already; `seq_of` gives its seq from the batch's first one.
 
         What makes it exist may stand earlier in this very batch: a reader must not look before that.
@@ -95,7 +119,7 @@ class Batch:
 
         def settle(first_seq: int) -> Outcome:
             position = first_seq + drafts_before - 1 if drafts_before else self.applied_seq
-            return Outcome(content_id, seq_of(first_seq), EXISTS, position)
+            return Outcome(content_id, seq_of(first_seq), status, position)
 
         return settle
 
@@ -107,6 +131,46 @@ class Batch:
             if claim is not None:
                 self.claims[claim_id] = claim
         return claim
+
+    # -- the quarantine, and texts: of the view and of this batch --
+
+    def held(self, claim_id: bytes) -> MetHeld | None:
+        """Return the claim with this id if it is in quarantine."""
+        met = self._held.get(claim_id)
+        if met is None and (row := self.snapshot.held(claim_id)) is not None:
+            signers = {signature.agent_id for signature in row.signatures}
+            met = self._held[claim_id] = MetHeld(row.seqs[0], 0, signers, rejected=row.rejected)
+        return met
+
+    def note_held(self, claim_id: bytes, met: MetHeld, signers: set[bytes]) -> None:
+        """Note that a claim waits now, with these signers more."""
+        self._waiting.update(signers)
+        self._waiting[None] += claim_id not in self._held
+        met.signers.update(signers)
+        self._held[claim_id] = met
+
+    def waiting_count(self, agent_id: bytes | None) -> int:
+        """Return how many claims of an agent, or at all, wait in quarantine."""
+        return self.snapshot.waiting_count(agent_id) + self._waiting[agent_id]
+
+    def note_text(self, claim_id: bytes, assertion: Assertion, sketch: bytes, signers: set[bytes]) -> None:
+        """Note the text of a new claim, so that the next ones can be compared with it."""
+        self._texts[claim_id] = (assertion, sketch)
+        for agent_id in signers:
+            for anchor in anchors(sketch):
+                self._texts_at.setdefault(agent_id + anchor, []).append(claim_id)
+
+    def texts_at(self, agent_id: bytes, anchor: bytes) -> Iterator[bytes]:
+        """Yield an agent's claims whose texts' sketches have this hash among the first, the newest first."""
+        yield from reversed(self._texts_at.get(agent_id + anchor, ()))
+        yield from self.snapshot.texts_at(agent_id, anchor)
+
+    def text(self, claim_id: bytes) -> tuple[Assertion, bytes] | None:
+        """Return a claim and the sketch of its text."""
+        found = self._texts.get(claim_id)
+        if found is None and (row := self.snapshot.claim(claim_id)) is not None:
+            found = row.assertion, self.snapshot.sketch(claim_id)
+        return found
 
     def require_not_erased(self, content_id: bytes) -> None:
         """Raise `Gone` for an id that was erased."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from stemedb.engine.batch import Batch, MetClaim
 from stemedb.engine.changes import ENDORSED, Outcome, Settle
 from stemedb.engine.judging import judge_claim
+from stemedb.engine.quarantine import Held, Judge, hold, require_not_rejected
 from stemedb.errors import Conflict, Invalid, NotFound, Unprocessable
 from stemedb.log import Draft
 from stemedb.model import (
@@ -25,7 +26,8 @@ _SIGNATURE_BYTES = 128
 class Checked(NamedTuple):
     """A claim whose bytes, id and signatures are right; what is left depends on the state.
 
-    `supersedes`: its parent must exist with the same subject and predicate.
+    `supersedes`: its parent must exist with the same subject and predicate. `judge`: says what speaks
+    against showing it, where content is looked at.
     """
 
     assertion: Assertion
@@ -34,6 +36,7 @@ class Checked(NamedTuple):
     signatures: tuple[Signature, ...]
     supersedes: bool = False
     by_admin: bool = False
+    judge: Judge | None = None
 
     @property
     def solo(self) -> bool:
@@ -46,25 +49,41 @@ class Checked(NamedTuple):
         return len(self.canonical) + _SIGNATURE_BYTES * (len(self.signatures) + 1)
 
     def decide(self, batch: Batch) -> Settle:
-        """Create the claim, add the signatures that are new, or find that it exists.
+        """Create the claim or hold it back, add the signatures that are new, or find that it exists.
+
+        Each request is judged by itself: a claim that was held back, and comes again with nothing that speaks
+        against it, is created. Else anybody could hold a claim of others back by sending it first.
 
         Raises:
             Gone: it was erased.
+            Conflict: it was rejected.
+            Unprocessable, Unavailable: too many claims wait in quarantine.
             NotFound, Conflict: the claim it supersedes is unknown, or about something else.
         """
         claim = batch.met(self.id)
         if claim is None:
             if self.supersedes:
                 _require_parent(batch, self.assertion)
-            return self._create(batch)
+            return self._create_or_hold(batch)
         fresh = tuple(each for each in self.signatures if each.agent_id not in claim.signers)
         return self._endorse(batch, claim, fresh) if fresh else batch.exists(self.id, claim.position)
 
-    def _create(self, batch: Batch) -> Settle:
-        body = encode_assertion(self.canonical, self.signatures, by_admin=self.by_admin)
+    def _create_or_hold(self, batch: Batch) -> Settle:
+        require_not_rejected(batch, self.id)
+        if self.judge is None:
+            return self._create(batch, b"")
+        verdict = self.judge(batch)
+        if verdict.doubts:
+            return hold(batch, Held(self.id, self.assertion, self.signatures, self.by_admin), verdict)
+        return self._create(batch, verdict.sketch)
+
+    def _create(self, batch: Batch, sketch: bytes) -> Settle:
+        body = encode_assertion(self.canonical, self.signatures, by_admin=self.by_admin, sketch=sketch)
         index = batch.add(Draft(RecordType.ASSERTION, body))
         signers = {each.agent_id for each in self.signatures}
         batch.claims[self.id] = MetClaim(None, index, signers)
+        if sketch:
+            batch.note_text(self.id, self.assertion, sketch, signers)
         judge_claim(batch, self.assertion, self.id, signers)
         return batch.created(self.id, index)
 

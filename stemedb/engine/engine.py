@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from blake3 import blake3
 
 from stemedb import limits
 from stemedb.engine.backups import Backups
@@ -133,6 +134,10 @@ class Engine:
     def signed_head(self) -> SignedHead:
         """Return the log's head, signed by the server's own key."""
         return signed_head(self.log, self._key)
+
+    def secret_for(self, purpose: str) -> bytes:
+        """Return 32 bytes that only this server can make, always the same for one purpose."""
+        return blake3(self._key.seed, derive_key_context=f"stemedb 2026 {purpose}").digest()
 
     def proof_page(self, first_seq: int, last_seq: int) -> ProofPage:
         """Return the hashes of these records, each read and checked again; raises `Invalid` or `Corrupt`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from stemedb import limits
@@ -48,13 +49,16 @@ class Erasure(NamedTuple):
         Raises `NotFound` if one of them is not known, and then erases none.
         """
         snapshot = batch.snapshot
-        seqs: dict[bytes, int] = {}
+        seqs: dict[bytes, tuple[int, ...]] = {}
         last_erasure_seq = 0
         for content_id in self.ids:
             row = snapshot.claim(content_id) or snapshot.source(content_id)
             erasure_seq = snapshot.erased_at(content_id)
+            held = snapshot.held(content_id)
             if row is not None:
-                seqs[content_id] = row.seq
+                seqs[content_id] = (row.seq, *snapshot.once_held(content_id))
+            elif held is not None:
+                seqs[content_id] = held.seqs
             elif erasure_seq is not None:
                 last_erasure_seq = max(last_erasure_seq, erasure_seq)
             else:
@@ -65,7 +69,7 @@ class Erasure(NamedTuple):
                 )
         if not seqs:
             return batch.exists(self.ids[0], lambda _: last_erasure_seq)
-        body = ErasureRecord(tuple(seqs), tuple(seqs.values()), self.reason, self.by)
+        body = ErasureRecord(tuple(seqs), tuple(chain.from_iterable(seqs.values())), self.reason, self.by)
         return batch.created(self.ids[0], batch.add_body(body))
 
 

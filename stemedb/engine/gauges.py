@@ -28,6 +28,7 @@ def show_engine(engine: Engine, disk: DiskFloor, telemetry: Telemetry) -> None:
     telemetry.map_used.set_function(lambda: engine.view.map_usage().used_bytes)
     telemetry.map_size.set_function(lambda: engine.view.map_usage().size_bytes)
     telemetry.escalations.set_function(engine.view.escalations_count)
+    telemetry.quarantine_pending.set_function(engine.view.waiting_count)
     telemetry.clock_behind.set_function(lambda: clock_behind_s(engine.log.head().time, time.time()))
     for check in engine.checks():
         telemetry.check_ok.labels(check).set_function(partial(_is_well, engine, check))

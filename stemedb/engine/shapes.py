@@ -21,6 +21,9 @@ from stemedb.model.history import ProofPage, SignedHead
 from stemedb.model.keys import new_secret
 from stemedb.model.keys_wire import KeyIn, KeyMade, KeysReply, key_from_wire, key_made
 from stemedb.model.operations_wire import SlowQueriesReply, SlowQueryOut, StorageReply
+from stemedb.model.quarantine import DOUBT_NAMES
+from stemedb.model.quarantine_wire import STATES as HELD_STATES
+from stemedb.model.quarantine_wire import QuarantineReply
 from stemedb.model.replies import (
     AgentReply,
     AliasesReply,
@@ -67,6 +70,8 @@ from stemedb.model.statements_wire import (
 from stemedb.model.wire import AssertionIn, PrepareIn, assertion_from_wire, assertion_to_wire
 
 __all__ = [
+    "DOUBT_NAMES",
+    "HELD_STATES",
     "AdmissionReply",
     "AgentReply",
     "AliasIn",
@@ -103,6 +108,7 @@ __all__ = [
     "PrepareIn",
     "PrepareReply",
     "ProofPage",
+    "QuarantineReply",
     "QueryReply",
     "QuotaIn",
     "QuotaReply",

@@ -14,6 +14,7 @@ from stemedb.guard.admission import ProofBook
 from stemedb.guard.breaker import Breakers
 from stemedb.guard.buckets import Balance, Buckets
 from stemedb.guard.callers import ANYONE, Caller, KeyDoor
+from stemedb.guard.content import ContentDefence
 from stemedb.guard.meter import Meter, MeterKeeper
 from stemedb.guard.rules import Pace, Rule
 from stemedb.guard.toll import TollHouse
@@ -35,6 +36,7 @@ class GuardSettings(NamedTuple):
     internal_networks: tuple[Network, ...] = ()
     meter_quota: int = 0
     admission_enabled: bool = False
+    content_enabled: bool = False
 
 
 class Guards:
@@ -47,12 +49,18 @@ class Guards:
         self.meter = Meter(settings.meter_quota) if settings.meter_quota else None
         proofs = ProofBook(int(time.time())) if settings.admission_enabled else None
         self._keeper: MeterKeeper | None = None
+        self.content: ContentDefence | None = None
         self.house = TollHouse(self.meter, proofs, Breakers())
 
     def keep_in(self, folder: Path, on_failure: Callable[[OSError], None]) -> None:
         """Take up the balances that lie in `folder`, and save them there from now on."""
         if self.meter:
             self._keeper = MeterKeeper(self.meter, folder, on_failure)
+
+    def look_at_content(self, key: bytes) -> None:
+        """Judge claims from now on, where that is switched on; `key`: 32 secret bytes, always the same."""
+        if self.settings.content_enabled:
+            self.content = ContentDefence(key)
 
     def close(self) -> None:
         """Save what is to be kept; a second call does nothing more."""

@@ -91,14 +91,17 @@ class TollHouse:
             raise
         return toll
 
-    def settle(self, toll: Toll, *, new: bool) -> None:
-        """Note that a statement was written, or (not `new`) was there already."""
+    def settle(self, toll: Toll, *, new: bool, held: bool = False) -> None:
+        """Note that a statement was written, or (not `new`) was there already.
+
+        A claim that was `held` back speaks neither for its agents nor against them.
+        """
         if self.meter and not new:
             self.meter.refund_agents(toll.agents, toll.statement.cost)
             self.meter.refund_caller(toll.caller, max(0, toll.statement.cost - limits.METER_COST_REPLAY))
         if toll.statement.is_claim:
             for agent_id, _ in toll.agents:
-                self.breakers.note_success(agent_id)
+                (self.breakers.release if held else self.breakers.note_success)(agent_id)
 
     def fail(self, toll: Toll, error: StemedbError | None, view: View) -> list[bytes]:
         """Note that a statement was refused; return the agents that this shut out."""
@@ -162,8 +165,10 @@ def _fresh_signers(snapshot: Snapshot, statement: Statement) -> tuple[bytes, ...
     if not statement.is_claim:
         return () if snapshot.known_seq(statement.id) is not None else tuple(statement.signers)
     row = snapshot.claim(statement.id)
-    if row is None:
+    found = snapshot.held(statement.id) if row is None else row
+    if found is None:
         return tuple(statement.signers)
-    known = {signature.agent_id for signature in row.signatures}
-    known.update(signature.agent_id for signature, _ in snapshot.endorsements(row))
+    known = {signature.agent_id for signature in found.signatures}
+    if row is not None:
+        known.update(signature.agent_id for signature, _ in snapshot.endorsements(row))
     return tuple(agent_id for agent_id in statement.signers if agent_id not in known)

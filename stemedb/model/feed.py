@@ -14,6 +14,7 @@ from stemedb.model.records import (
     Body,
     EpochRecord,
     RecordType,
+    ReleaseRecord,
     SourceStatus,
     VoteRecord,
     decode_body,
@@ -33,7 +34,15 @@ from stemedb.model.wire import (
 HIDDEN = "hidden"
 """The type of a record that the reader may not see; it keeps the feed gapless."""
 
-SECRET_TYPES = frozenset({RecordType.KEY, RecordType.KEY_REVOCATION, RecordType.QUOTA})
+SECRET_TYPES = frozenset(
+    {
+        RecordType.KEY,
+        RecordType.KEY_REVOCATION,
+        RecordType.QUOTA,
+        RecordType.QUARANTINE,
+        RecordType.REJECTION,
+    }
+)
 """The kinds that no reader of the feed may see."""
 
 TYPE_NAMES: Mapping[int, str] = {kind: kind.name.lower() for kind in RecordType}
@@ -57,7 +66,7 @@ def body_out(seq: int, recorded_at: int, content: Body) -> RecordOut:
 
 
 def _fields(content: Body) -> dict[str, object]:
-    if isinstance(content, AssertionRecord):
+    if isinstance(content, AssertionRecord | ReleaseRecord):
         fields: dict[str, object] = dict(assertion_to_wire(content.assertion))
         fields["signatures"] = [signature_to_wire(signature) for signature in content.signatures]
         fields["hash"] = assertion_id(canonical_bytes(content.assertion)).hex()

@@ -14,6 +14,7 @@ import msgspec
 
 from stemedb.model.claim import Assertion, Signature, Tier, Value
 from stemedb.model.keys import Role
+from stemedb.model.quarantine import Doubt, Scores
 from stemedb.model.statements import Epoch, Vote
 
 
@@ -34,6 +35,9 @@ class RecordType(IntEnum):
     KEY = 12
     KEY_REVOCATION = 13
     QUOTA = 14
+    QUARANTINE = 15
+    RELEASE = 16
+    REJECTION = 17
 
 
 class SourceStatus(IntEnum):
@@ -47,12 +51,14 @@ class SourceStatus(IntEnum):
 class AssertionRecord(msgspec.Struct, frozen=True, array_like=True):
     """A claim as first accepted, with the signatures that came with it (none in unsafe mode).
 
-    `by_admin`: it came with an admin key, so that it may end another agent's claim.
+    `by_admin`: it came with an admin key, so that it may end another agent's claim. `sketch`: that of its
+    text, empty where content was not looked at.
     """
 
     assertion: Assertion
     signatures: tuple[Signature, ...]
     by_admin: bool = False
+    sketch: bytes = b""
 
 
 class EndorsementRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -163,6 +169,37 @@ class QuotaRecord(msgspec.Struct, frozen=True, array_like=True):
     by: bytes
 
 
+class QuarantineRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A claim that nobody sees for now, as it came, and why; again for further signatures of the same."""
+
+    assertion: Assertion
+    signatures: tuple[Signature, ...]
+    by_admin: bool
+    sketch: bytes
+    doubts: tuple[Doubt, ...]
+    scores: Scores
+
+
+class ReleaseRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A claim that leaves the quarantine: from here on it is a claim like any other.
+
+    `by`: the id of the API key it was approved with, empty where there was none.
+    """
+
+    assertion: Assertion
+    signatures: tuple[Signature, ...]
+    by_admin: bool
+    sketch: bytes
+    by: bytes
+
+
+class RejectionRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A claim that stays in quarantine for good; `by` as in a release."""
+
+    claim_id: bytes
+    by: bytes
+
+
 Body = (
     AssertionRecord
     | EndorsementRecord
@@ -177,6 +214,9 @@ Body = (
     | KeyRecord
     | KeyRevocationRecord
     | QuotaRecord
+    | QuarantineRecord
+    | ReleaseRecord
+    | RejectionRecord
 )
 
 BODIES: Mapping[RecordType, type[Body]] = {
@@ -193,6 +233,9 @@ BODIES: Mapping[RecordType, type[Body]] = {
     RecordType.KEY: KeyRecord,
     RecordType.KEY_REVOCATION: KeyRevocationRecord,
     RecordType.QUOTA: QuotaRecord,
+    RecordType.QUARANTINE: QuarantineRecord,
+    RecordType.RELEASE: ReleaseRecord,
+    RecordType.REJECTION: RejectionRecord,
 }
 
 AnyBody = TypeVar("AnyBody", bound=Body)
@@ -220,6 +263,9 @@ def decode_body(record_type: int, body: bytes) -> Body | None:
     return None if decoder is None else decoder.decode(body)
 
 
-def encode_assertion(canonical: bytes, signatures: tuple[Signature, ...], *, by_admin: bool = False) -> bytes:
+def encode_assertion(
+    canonical: bytes, signatures: tuple[Signature, ...], *, by_admin: bool = False, sketch: bytes = b""
+) -> bytes:
     """Return the body of an assertion record; the canonical bytes go in as they are."""
-    return _encoder.encode((msgspec.Raw(canonical), signatures, by_admin))
+    fields = (msgspec.Raw(canonical), signatures, by_admin)
+    return _encoder.encode((*fields, sketch) if sketch else fields)

@@ -41,7 +41,7 @@ class ClaimOut(msgspec.Struct, frozen=True):
 
 
 class WriteReply(msgspec.Struct, frozen=True):
-    """What became of a claim: `status` is created, exists or endorsed."""
+    """What became of a claim: `status` is created, exists, endorsed or quarantined."""
 
     hash: str
     seq: int

@@ -36,6 +36,7 @@ from stemedb.query.lists import (
 )
 from stemedb.query.paging import Listing
 from stemedb.query.plan import Counts, counts_of, plan_of
+from stemedb.query.quarantine import list_quarantine
 from stemedb.query.question import (
     CHOICES,
     PARAMETERS,
@@ -76,6 +77,7 @@ __all__ = [
     "list_escalations",
     "list_gold_standards",
     "list_keys",
+    "list_quarantine",
     "list_quotas",
     "list_sources",
     "parse_question",

@@ -6,12 +6,13 @@ from itertools import groupby
 
 from stemedb.errors import Invalid
 from stemedb.model.feed import body_out
-from stemedb.model.records import AssertionRecord, Body, EndorsementRecord, VoteRecord
+from stemedb.model.records import AssertionRecord, Body, EndorsementRecord, ReleaseRecord, VoteRecord
 from stemedb.model.replies import ChangesReply
 from stemedb.query.candidates import Deadline
 from stemedb.query.moment import US_PER_S, Moment
 from stemedb.query.question import Question
 from stemedb.store import ClaimRow, Snapshot
+from stemedb.store.rows import RELEASED
 
 
 def changes_since(
@@ -38,9 +39,10 @@ def changes_since(
 
 def _records(snapshot: Snapshot, row: ClaimRow) -> list[tuple[int, Body]]:
     """Return the records that a claim and what was said of it came from."""
-    records: list[tuple[int, Body]] = [
-        (row.seq, AssertionRecord(row.assertion, row.signatures, row.by_admin))
-    ]
+    first: Body = AssertionRecord(row.assertion, row.signatures, row.by_admin)
+    if row.flags & RELEASED:
+        first = ReleaseRecord(row.assertion, row.signatures, row.by_admin, b"", b"")
+    records = [(row.seq, first)]
     endorsements = sorted(snapshot.endorsements(row), key=lambda each: each[1].seq)
     for seq, group in groupby(endorsements, key=lambda each: each[1].seq):
         records.append((seq, EndorsementRecord(row.id, tuple(signature for signature, _ in group))))

@@ -38,7 +38,8 @@ class Chores:
             return
         self.table.put(txn, _OVERWRITE + keys.u64(record.seq), body.seqs)
         # In a rebuild from a redacted log nothing is there any more that a file could keep.
-        if any(tables.ids.has(txn, each) or tables.sources.has(txn, each) for each in body.ids):
+        holders = (tables.ids, tables.sources, tables.held)
+        if any(table.has(txn, each) for each in body.ids for table in holders):
             self.table.put(txn, _COMPACT, (record.recorded_at,), overwrite=False)
 
     def to_overwrite(self, txn: lmdb.Transaction) -> Mapping[int, tuple[int, ...]]:

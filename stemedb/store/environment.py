@@ -29,7 +29,7 @@ COPY_NAME: Final = "compact"
 """The folder, inside the view's, where a copy is made."""
 
 _FORMAT_KEY: Final = b"view"
-_TABLES_MAX: Final = 32
+_TABLES_MAX: Final = 64
 
 
 class MapUsage(NamedTuple):

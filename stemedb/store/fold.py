@@ -22,14 +22,16 @@ from stemedb.model.records import (
     JudgementRecord,
     KeyRecord,
     KeyRevocationRecord,
+    QuarantineRecord,
     QuotaRecord,
     RecordType,
+    RejectionRecord,
     SourceRecord,
     SourceStatusRecord,
     VoteRecord,
     decode_body,
 )
-from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_statements, keys
+from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_quarantine, fold_statements, keys
 from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
 
@@ -48,6 +50,8 @@ _FOLDERS: Mapping[type, Folder] = {
     KeyRecord: fold_keys.fold_key,
     KeyRevocationRecord: fold_keys.fold_key_revocation,
     QuotaRecord: fold_keys.fold_quota,
+    QuarantineRecord: fold_quarantine.fold_quarantine,
+    RejectionRecord: fold_quarantine.fold_rejection,
 }
 
 
@@ -56,7 +60,7 @@ def fold_record(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> in
     tables.moments.append(txn, keys.u64(record.seq), record.recorded_at)
     if record.redacted:
         return 0
-    if record.type == RecordType.ASSERTION:
+    if record.type in (RecordType.ASSERTION, RecordType.RELEASE):
         return fold_claims.fold_assertion(txn, tables, record)
     body = decode_body(record.type, record.body)
     return 0 if body is None else _FOLDERS[type(body)](txn, tables, record, body) or 0

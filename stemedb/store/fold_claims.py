@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import lmdb
 import msgspec
 
 from stemedb.model.canonical import assertion_id, decode_canonical
 from stemedb.model.claim import ZERO_HASH, Assertion, Signature, Tier
-from stemedb.model.records import EndorsementRecord
+from stemedb.model.records import EndorsementRecord, RecordType
+from stemedb.model.sketch import anchors
 from stemedb.store import keys, rows
+from stemedb.store.fold_quarantine import set_free
 from stemedb.store.record import FoldRecord
 from stemedb.store.tables import Tables
 
@@ -24,13 +26,17 @@ class _Parts(msgspec.Struct, array_like=True):
     canonical: msgspec.Raw
     signatures: tuple[Signature, ...]
     by_admin: bool = False
+    sketch: bytes = b""
 
 
 _parts = msgspec.msgpack.Decoder(_Parts)
 
 
 def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
-    """Add a claim with all that is counted by it; a claim that is there already only gains signatures."""
+    """Add a claim with all that is counted by it; a claim that is there already only gains signatures.
+
+    A release from the quarantine begins with the same fields, and is folded so.
+    """
     parts = _parts.decode(record.body)
     canonical = bytes(parts.canonical)
     claim_id = assertion_id(canonical)
@@ -39,7 +45,9 @@ def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) ->
     if not tables.ids.put(txn, claim_id, key, overwrite=False):
         add_signatures(txn, tables, record.seq, claim_id, parts.signatures)
         return 0
+    set_free(txn, tables, claim_id)
     flags = rows.PARENT if _has_child(txn, tables, claim_id) else 0
+    flags |= rows.RELEASED if record.type == RecordType.RELEASE else 0
     row = (flags, claim_id, record.seq, record.recorded_at, parts.canonical, parts.signatures, parts.by_admin)
     tables.claims.put(txn, key, row)
     if assertion.parent_hash is not None:
@@ -50,6 +58,10 @@ def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) ->
     count_question(txn, tables, assertion, 1)
     for signature in parts.signatures:
         count_agent(txn, tables, signature.agent_id, 1)
+    if parts.sketch:
+        tables.sketches.put(txn, claim_id, parts.sketch)
+        for anchor_key in _anchor_keys(parts.sketch, parts.signatures, record.seq):
+            tables.anchors.put(txn, anchor_key, claim_id)
     return 1
 
 
@@ -124,6 +136,21 @@ def count_agent(txn: lmdb.Transaction, tables: Tables, agent_id: bytes, by: int)
         tables.agents.put(txn, agent_id, count)
     else:
         tables.agents.delete(txn, agent_id)
+
+
+def forget_text(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow) -> None:
+    """Remove the sketch of a claim's text, and what finds it."""
+    sketch = tables.sketches.get(txn, row.id)
+    if sketch is not None:
+        tables.sketches.delete(txn, row.id)
+        for anchor_key in _anchor_keys(sketch, row.signatures, row.seq):
+            tables.anchors.delete(txn, anchor_key)
+
+
+def _anchor_keys(sketch: bytes, signatures: Sequence[Signature], seq: int) -> Iterator[bytes]:
+    for signature in signatures:
+        for anchor in anchors(sketch):
+            yield keys.anchor_key(signature.agent_id, anchor, seq)
 
 
 def _has_child(txn: lmdb.Transaction, tables: Tables, claim_id: bytes) -> bool:

@@ -13,7 +13,8 @@ import lmdb
 from stemedb.model.claim import ZERO_HASH
 from stemedb.model.records import ErasureRecord
 from stemedb.store import keys, rows
-from stemedb.store.fold_claims import count_agent, count_question, find_claim, put_flags
+from stemedb.store.fold_claims import count_agent, count_question, find_claim, forget_text, put_flags
+from stemedb.store.fold_quarantine import forget
 from stemedb.store.record import FoldRecord
 from stemedb.store.table import Table
 from stemedb.store.tables import Tables
@@ -24,6 +25,7 @@ def fold_erasure(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body
     claims_count = 0
     for content_id in body.ids:
         tables.erased.put(txn, content_id, record.seq, overwrite=False)
+        forget(txn, tables, content_id)
         row = find_claim(txn, tables, content_id)
         if row is not None:
             _remove_claim(txn, tables, row)
@@ -36,6 +38,7 @@ def fold_erasure(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body
 
 def _remove_claim(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow) -> None:
     assertion = row.assertion
+    forget_text(txn, tables, row)
     tables.claims.delete(txn, keys.claim_key(assertion, row.id))
     tables.ids.delete(txn, row.id)
     for signature in row.signatures:

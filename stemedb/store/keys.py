@@ -52,6 +52,16 @@ def alias_key(subject: str, other: str) -> bytes:
     return subject.encode() + b"\0" + blake3(other.encode()).digest(length=16)
 
 
+def held_key(seq: int, *, rejected: bool) -> bytes:
+    """Return the key of a claim's place in the quarantine, by the seq of its first record."""
+    return bytes([rejected]) + _U64.pack(seq)
+
+
+def anchor_key(agent_id: bytes, anchor: bytes, seq: int) -> bytes:
+    """Return the key of a text of an agent below one hash of its sketch, the newest first."""
+    return agent_id + anchor + _U64.pack(_U64_MAX - seq)
+
+
 def owned(owner: bytes | int, seq: int) -> bytes:
     """Return the key of what happened to `owner` (an id, an agent, a claim's seq) at `seq`."""
     return (owner if isinstance(owner, bytes) else _U64.pack(owner)) + _U64.pack(seq)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stemedb.model.claim import Assertion, Signature, Tier, Value
+from stemedb.model.quarantine import Doubt, Scores
 from stemedb.model.records import KeyRecord, SourceStatus
 from stemedb.model.statements import Epoch, Supersession, Vote
 
@@ -14,6 +15,8 @@ VOTED = 0x02
 """The claim has votes."""
 PARENT = 0x04
 """The claim has children."""
+RELEASED = 0x08
+"""The claim came out of the quarantine: its record is a release."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
@@ -133,6 +136,20 @@ class QuotaRow(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     set_at: int
     by: bytes
+
+
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+    """A claim in quarantine; `seqs` are those of the records that hold it, `recorded_at` in microseconds."""
+
+    rejected: bool
+    seqs: tuple[int, ...]
+    recorded_at: int
+    assertion: Assertion
+    signatures: tuple[Signature, ...]
+    by_admin: bool
+    sketch: bytes
+    doubts: tuple[Doubt, ...]
+    scores: Scores
 
 
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):

@@ -11,6 +11,7 @@ import lmdb
 from stemedb.errors import Corrupt
 from stemedb.model.claim import Signature
 from stemedb.store import keys, rows
+from stemedb.store.fold_quarantine import ALL
 from stemedb.store.rows import ClaimRow, EndorsementRow, ViewState
 from stemedb.store.table import REBUILD
 from stemedb.store.tables import Tables
@@ -182,6 +183,34 @@ class Snapshot:
     def quotas(self, after: bytes | None = None) -> Iterator[tuple[bytes, rows.QuotaRow]]:
         """Yield every agent with a quota of its own, from behind `after` where given."""
         return self._tables.quotas.walk(self._txn, after=after)
+
+    # -- the quarantine, and texts --
+
+    def held(self, claim_id: bytes) -> rows.HeldRow | None:
+        """Return the claim with this id if it is in quarantine, waiting or rejected."""
+        return self._tables.held.get(self._txn, claim_id)
+
+    def all_held(self, *, rejected: bool, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the ids of claims in quarantine in the order of the log, each with its place in the list."""
+        prefix = bytes([rejected])
+        return self._tables.held_order.walk(self._txn, prefix, after)
+
+    def waiting_count(self, agent_id: bytes | None = None) -> int:
+        """Return how many claims wait in quarantine: an agent's, or all."""
+        return self._tables.held_counts.get(self._txn, ALL if agent_id is None else agent_id) or 0
+
+    def once_held(self, claim_id: bytes) -> tuple[int, ...]:
+        """Return the seqs of the records that held a claim before it left the quarantine."""
+        return self._tables.once_held.get(self._txn, claim_id) or ()
+
+    def texts_at(self, agent_id: bytes, anchor: bytes) -> Iterator[bytes]:
+        """Yield an agent's claims whose texts' sketches have this hash among the first, the newest first."""
+        for _, claim_id in self._tables.anchors.walk(self._txn, agent_id + anchor):
+            yield claim_id
+
+    def sketch(self, claim_id: bytes) -> bytes:
+        """Return the sketch of a claim's text, empty where there is none."""
+        return self._tables.sketches.get(self._txn, claim_id) or b""
 
     # -- agents and counts --
 

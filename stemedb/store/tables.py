@@ -26,6 +26,12 @@
 | `erased` | id of a claim or source | the erasure's seq |
 | `keys` | key's id (8) | the key, without its secret |
 | `quotas` | agent | its own quota |
+| `held` | claim's id | a claim in quarantine |
+| `held_order` | 0 or 1 (rejected), first seq u64 | its id |
+| `held_counts` | agent, or `all` | how many claims wait |
+| `once_held` | claim's id | seqs of the records that held it while it was in quarantine |
+| `sketches` | claim's id | the sketch of its text |
+| `anchors` | agent, a hash of the sketch (4), inverted seq u64 | the claim's id |
 | `moments` | seq u64 | `recorded_at`, microseconds |
 | `meta` | `state` | where the fold stands |
 | `format` | `view` | the format's version |
@@ -74,6 +80,12 @@ class Tables:
         self.erased = Table("erased", int)
         self.keys = Table("keys", rows.KeyRow)
         self.quotas = Table("quotas", rows.QuotaRow)
+        self.held = Table("held", rows.HeldRow)
+        self.held_order = Table("held_order", bytes)
+        self.held_counts = Table("held_counts", int)
+        self.once_held = Table("once_held", tuple[int, ...])
+        self.sketches = Table("sketches", bytes)
+        self.anchors = Table("anchors", bytes)
         self.moments = Table("moments", int)
         self.meta = Table("meta", rows.ViewState)
         for table in self:

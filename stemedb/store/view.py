@@ -86,6 +86,11 @@ class View:
         with self._reading() as (env, txn):
             return env.tables.escalations.count(txn)
 
+    def waiting_count(self) -> int:
+        """Return how many claims wait in quarantine."""
+        with self.snapshot() as snapshot:
+            return snapshot.waiting_count()
+
     def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
         """Apply `records`, which have no gap and leave none behind `applied_seq`, in one transaction.
 

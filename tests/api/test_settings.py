@@ -79,7 +79,7 @@ def test_unknown_names_are_refused_with_the_nearest(name: str, nearest: str) -> 
         ("STEMEDB_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("STEMEDB_INTERNAL_NETWORKS", "everywhere"),
         ("STEMEDB_METER_QUOTA", "9"),
-        ("STEMEDB_CONTENT_DEFENSE_ENABLED", "on"),
+        ("STEMEDB_CONTENT_DEFENSE_ENABLED", "maybe"),
         ("RUST_LOG", "stemedb=loud"),
     ],
 )

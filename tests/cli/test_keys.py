@@ -79,3 +79,49 @@ def test_quotas_are_set_listed_and_ended(admin: Cli) -> None:
 def test_work_is_done_when_it_is_asked_for(admin: Cli) -> None:
     admin("keygen", "alice")
     assert admin.json("assert", "work/subject", "is", "done", "--as", "alice")["status"] == "created"
+
+
+def test_claims_held_back_are_listed_approved_and_rejected(tmp_path: Path) -> None:
+    own = Guarded(tmp_path / "own", CONTENT_DEFENSE_ENABLED="true")
+    try:
+        cli = Cli(tmp_path / "curator", own.service.url)
+        cli.env["STEMEDB_API_KEY"] = own.root
+        cli("keygen", "alice")
+        junk = "a" * 40
+        said = cli.run("assert", "held/one", "is", junk, "--text", "--as", "alice")
+        one = said.stdout.split()[1]
+        assert said.stdout.startswith("quarantined ")
+        assert "nobody sees it" in said.stderr
+        two = cli.json("assert", "held/two", "is", junk, "--text", "--as", "alice")["hash"]
+        listed = cli("quarantine", "list")
+        assert "low_quality" in listed
+        assert f"held/one is = {junk}" in listed
+        assert [each["hash"] for each in cli.json("quarantine", "list")["quarantine"]] == [one, two]
+        assert cli("quarantine", "approve", one).startswith(f"approved {one} at seq ")
+        assert cli.json("quarantine", "reject", two)["status"] == "rejected"
+        assert cli.json("quarantine", "list")["quarantine"] == []
+        assert cli.json("quarantine", "list", "--rejected", "--all")["hash"] == two
+        assert "rejected this claim" in cli.error(
+            "assert", "held/two", "is", junk, "--text", "--as", "alice", "--timestamp",
+            str(_time_of(own, two)), code=1,
+        )  # fmt: skip
+        assert "left the quarantine" in cli.error("quarantine", "reject", one, code=1)
+        assert "in quarantine" in cli.error("quarantine", "approve", "0" * 64, code=1)
+        assert "claim id" in cli.error("quarantine", "approve", "x", code=1)
+        assert "--help" in cli.run("quarantine", "approve").stderr
+        claims = tmp_path / "claims.csv"
+        claims.write_text(
+            f"subject,predicate,object,source\nheld/three,is,{junk},alice\nheld/four,is,well,alice\n"
+        )
+        done = cli.run("import", claims)
+        assert "2 rows of 1 sources: 1 created" in done.stdout
+        assert "1 are held back" in done.stderr
+    finally:
+        own.service.close()
+
+
+def _time_of(guarded: Guarded, claim_hash: str) -> int:
+    found = guarded.service.get("/v1/admin/quarantine?state=rejected", guarded.header(guarded.root)).json()
+    times = {each["hash"]: each["assertion"]["timestamp"] for each in found["quarantine"]}
+    when: int = times[claim_hash]
+    return when

@@ -41,7 +41,9 @@ MATRIX = {
         "POST /v1/gold-standard", "POST /v1/admin/erase", "POST /v1/admin/keys", "GET /v1/admin/keys",
         "GET /v1/admin/backup", "GET /v1/admin/storage/stats", "GET /v1/admin/slow-queries",
         "DELETE /v1/admin/keys/{key_id}", "POST /v1/admin/quotas", "GET /v1/admin/quotas",
-        "DELETE /v1/admin/quotas/{id}", "GET /v1/admin/circuit_breakers",
+        "DELETE /v1/admin/quotas/{id}", "GET /v1/admin/quarantine",
+        "POST /v1/admin/quarantine/{hash}/approve", "POST /v1/admin/quarantine/{hash}/reject",
+        "GET /v1/admin/circuit_breakers",
         "POST /v1/admin/circuit_breakers/{id}/open", "POST /v1/admin/circuit_breakers/{id}/reset",
     ],
 }  # fmt: skip

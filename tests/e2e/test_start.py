@@ -58,7 +58,7 @@ def test_five_lines_of_the_pilot_start_it(server: ServerFactory) -> None:
         ({"STEMEDB_WAL_DIRS": "x"}, "STEMEDB_WAL_DIR"),
         ({"STEMEDB_BIND_ADDR": "nowhere"}, "STEMEDB_BIND_ADDR"),
         ({"STEMEDB_BIND_ADDR": "192.0.2.1:18180"}, "STEMEDB_BIND_ADDR"),
-        ({"STEMEDB_CONTENT_DEFENSE_ENABLED": "true"}, "not available in this version"),
+        ({"STEMEDB_CONTENT_DEFENSE_ENABLED": "maybe"}, "must be true or false"),
         ({"STEMEDB_WAL_DIR": "/dev/null/wal"}, "/dev/null/wal"),
         ({"STEMEDB_DB_DIR": "/dev/null/db"}, "/dev/null/db"),
         ({"STEMEDB_KEY_DIR": "/dev/null/keys"}, "/dev/null/keys"),

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from stemedb.log import Draft, MemoryLog
 from stemedb.model import Tier
+from stemedb.model.quarantine import Doubt, Scores
 from stemedb.model.records import (
     AliasRecord,
     Body,
@@ -23,7 +25,10 @@ from stemedb.model.records import (
     ErasureRecord,
     GoldStandardRecord,
     JudgementRecord,
+    QuarantineRecord,
     RecordType,
+    RejectionRecord,
+    ReleaseRecord,
     SourceRecord,
     SourceStatus,
     SourceStatusRecord,
@@ -65,6 +70,8 @@ steps = st.one_of(
     st.tuples(st.just("claim"), indexes),
     st.tuples(st.just("claim"), indexes),
     st.tuples(st.just("endorse"), indexes, signers),
+    st.tuples(st.just("hold"), indexes, signers),
+    st.tuples(st.sampled_from(("release", "reject")), indexes),
     st.tuples(st.just("vote"), indexes, signers, st.sampled_from((-1.0, 0.5, 1.0))),
     st.tuples(st.just("source"), st.integers(0, SOURCES - 1)),
     st.tuples(st.just("status"), st.integers(0, SOURCES - 1), st.sampled_from(SourceStatus)),
@@ -90,6 +97,8 @@ def body_of(step: tuple[Any, ...]) -> Body:  # noqa: PLR0911 - one line a kind
             return JudgementRecord(GOLD, SIGNERS[signer].agent_id, claim(index).id, index % 2 == 0)
         case ("gold",):
             return GoldStandardRecord("subject 0", "has_revenue", number(1), NOW_S)
+        case ("reject", index):
+            return RejectionRecord(claim(index).id, b"")
         case ("alias",):
             return AliasRecord("subject 0", "subject 1", NOW_S)
         case _:
@@ -98,26 +107,53 @@ def body_of(step: tuple[Any, ...]) -> Body:  # noqa: PLR0911 - one line a kind
 
 def erasure(view: View, indexes: list[int]) -> ErasureRecord | None:
     """Return the erasure of those that are there, as the engine would write it."""
-    found: dict[bytes, int] = {}
+    found: dict[bytes, tuple[int, ...]] = {}
     with view.snapshot() as snapshot:
         for index in indexes:
             content_id = claim(index).id if index < CLAIMS else source_hash(index - CLAIMS)
             row = snapshot.claim(content_id) or snapshot.source(content_id)
             if row is not None:
-                found[content_id] = row.seq
-    return ErasureRecord(tuple(found), tuple(found.values()), "a wish", "admin") if found else None
+                found[content_id] = (row.seq, *snapshot.once_held(content_id))
+            elif (held := snapshot.held(content_id)) is not None:
+                found[content_id] = held.seqs
+    seqs = tuple(chain.from_iterable(found.values()))
+    return ErasureRecord(tuple(found), seqs, "a wish", "admin") if found else None
+
+
+def claim_draft(view: View, kind: str, index: int, signer: int = 0) -> Draft | None:
+    """Return the record of a claim that comes, is held back or is released, as the engine would write it."""
+    one, agent = claim(index), SIGNERS[signer]
+    with view.snapshot() as snapshot:
+        if snapshot.erased_at(one.id):
+            return None
+        held, visible = snapshot.held(one.id), snapshot.claim(one.id)
+    sketch = bytes([index]) * 16 if index % 2 else b""
+    body: Body
+    if kind == "hold":
+        known = {each.agent_id for each in held.signatures} if held else set()
+        if visible or agent.agent_id in known:
+            return None
+        doubts, scores = (Doubt.NEAR_DUPLICATE,), Scores(0.5, 1.0, 1.0, 1.0, 0.5)
+        signed = (agent.sign(one.id, NOW_S),)
+        body = QuarantineRecord(one.assertion, signed, one.by_admin, sketch, doubts, scores)
+    elif kind == "release":
+        if held is None:
+            return None
+        body = ReleaseRecord(held.assertion, held.signatures, held.by_admin, held.sketch, b"")
+    else:
+        return Draft(RecordType.ASSERTION, encode_assertion(one.canonical, one.signatures, sketch=sketch))
+    return Draft(type_of(body), encode_body(body))
 
 
 def play(log: MemoryLog, view: View, history: list[tuple[Any, ...]]) -> list[int]:
     """Write a history as the engine would, folding each record; return the seqs that were erased."""
     gone: list[int] = []
     for step in history:
-        if step[0] == "claim":
-            with view.snapshot() as snapshot:
-                if snapshot.erased_at(claim(step[1]).id):
-                    continue
-            one = claim(step[1])
-            draft = Draft(RecordType.ASSERTION, encode_assertion(one.canonical, one.signatures))
+        if step[0] in ("claim", "hold", "release"):
+            drafted = claim_draft(view, *step)
+            if drafted is None:
+                continue
+            draft = drafted
         elif step[0] == "erase":
             body = erasure(view, step[1])
             if body is None:

@@ -14,7 +14,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "files" / "prometheus" / "stemedb.rules.yml"
-TO_COME = {"stemedb_quarantine_pending"}  # with the defence of content
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WINDOW = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])")
 _FOR = re.compile(r"(?<=for: )(\d+)([smhd])$", re.MULTILINE)

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "erase": "erasing:erase",
     "keys": "keys:keys",
     "breakers": "breakers:breakers",
+    "quarantine": "quarantine:quarantine",
     "quotas": "quotas:quotas",
     "status": "status:status",
     "top": "top:top",

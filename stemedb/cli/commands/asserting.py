@@ -10,6 +10,7 @@ import click
 from stemedb.cli.options import as_option, timestamp_option, with_kind
 from stemedb.cli.output import note, print_json, safe
 from stemedb.cli.session import connected
+from stemedb.cli.showing import note_held
 from stemedb.cli.values import KIND_OPTIONS, guess_kind, timestamp, value_fields
 from stemedb.client import sign
 from stemedb.model.wire import KIND_NAMES, LIFECYCLES, TIERS_BY_NAME, AssertionIn, assertion_from_wire
@@ -99,5 +100,6 @@ def _store(
         )
         return
     click.echo(f"{safe(reply.status)} {reply.hash} at seq {reply.seq}")
+    note_held(reply)
     if guessed is not None:
         note(f"read VALUE as {KIND_NAMES[guessed]}; say --text, --number, --bool or --ref to decide it")

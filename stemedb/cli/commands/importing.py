@@ -153,6 +153,8 @@ def print_summary(summary: Summary, took_s: float, *, as_json: bool) -> None:
         f"{summary.exists} existed, {summary.endorsed} endorsed, {summary.empty} empty, "
         f"{summary.refused} refused ({took_s:.1f} s)"
     )
+    if summary.quarantined:
+        note(f"{summary.quarantined} are held back until an administrator has looked at them")
     for refusal in summary.refusals:
         note(f"line {refusal.line}: {safe(refusal.reason)}")
     if summary.refused > len(summary.refusals):

@@ -47,6 +47,7 @@ class Summary(msgspec.Struct):
     created: int = 0
     exists: int = 0
     endorsed: int = 0
+    quarantined: int = 0
     empty: int = 0
     refused: int = 0
     sources: int = 0
@@ -100,6 +101,8 @@ class Import:
             self.summary.exists += 1
         elif result.status == "endorsed":
             self.summary.endorsed += 1
+        elif result.status == "quarantined":
+            self.summary.quarantined += 1
         elif isinstance(result.error, Unavailable):
             raise result.error
         elif result.error is not None:
