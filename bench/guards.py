@@ -1,8 +1,8 @@
 """What the guards cost, and what hostile clients do to others: `python -m bench guards`.
 
-The same requests to a service with every guard on (keys, rates, meter, admission) and to one with all off;
-the work that a new agent is asked for; and for each attack of `tests/e2e/attackers.py` a good client's p99
-against its p99 in quiet, with the peak of the service's memory.
+The same requests to a service with every guard on (keys, rates, meter, admission, content) and to one with
+all off; the work that a new agent is asked for; and for each attack of `tests/e2e/attackers.py` a good
+client's p99 against its p99 in quiet, with the peak of the service's memory.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ALL_ON = {
     "STEMEDB_METER_ENABLED": "true",
     "STEMEDB_METER_QUOTA": str(limits.METER_QUOTA_MAX),
     "STEMEDB_ADMISSION_ENABLED": "true",
+    "STEMEDB_CONTENT_DEFENSE_ENABLED": "true",
     "STEMEDB_TRUSTED_PROXIES": "127.0.0.1",  # rates hold for loopback, too
 }
 
