@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shlex
 import tarfile
 from pathlib import Path
@@ -61,12 +62,23 @@ def files(machine: Machine, rendered: dict[str, dict[str, str]]) -> Callable[[st
     return of
 
 
+def said(machine: Machine, path: str, unit: str) -> list[str]:
+    """What systemd says of a unit: anything at all is wrong, since unknown directives are only warnings.
+
+    But for programs that are recorded of the system the unit is for: another system's are not on this host.
+    """
+    system = Path(path).relative_to(FOLDER).parts[0]
+    programs = {program for paths in recorded(system)["packages"].values() for program in paths}
+    lines = machine.run(f"systemd-analyze verify {unit} 2>&1 || true").splitlines()
+    missing = re.compile(r"Command (\S+) is not executable: No such file or directory")
+    return [line for line in lines if not ((found := missing.search(line)) and found[1] in programs)]
+
+
 def test_systemd_has_nothing_to_say_about_units(machine: Machine, files: Callable[[str], list[str]]) -> None:
     units = files("unit")
     assert units
     for path in units:
-        # Unknown directives are only warnings, so anything said at all is a failure.
-        assert machine.run(f"systemd-analyze verify {path} 2>&1") == "", path
+        assert said(machine, path, path) == [], path
 
 
 def test_systemd_has_nothing_to_say_about_drop_ins(
@@ -74,7 +86,8 @@ def test_systemd_has_nothing_to_say_about_drop_ins(
 ) -> None:
     for path in files("drop-in"):
         unit = f"{FOLDER}/drop-in.service"
-        assert machine.run(f"cp {path} {unit} && systemd-analyze verify {unit} 2>&1") == "", path
+        machine.run(f"cp {path} {unit}")
+        assert said(machine, path, unit) == [], path
 
 
 def test_service_takes_its_environment(machine: Machine, files: Callable[[str], list[str]]) -> None:
