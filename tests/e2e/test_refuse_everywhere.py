@@ -56,6 +56,7 @@ BAD: dict[str, list[str]] = {
     "prefix": ["a%00b", "x" * (limits.SUBJECT_BYTES_MAX + 1)],
     "after": [*NUMBERS, "999999999"],
     "wait": ["", "-1", "nan", "inf", "soon", "1000000000"],
+    "state": ["", "held", "Waiting", "%00"],
     "from": NUMBERS[:-2],
     "to": NUMBERS,
 }
