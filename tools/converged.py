@@ -37,13 +37,9 @@ KIND = "converged"
 GROUPS = ("stemedb", "stemedb_monitoring")
 # Each change of the sources makes one; as many checkouts can work beside each other.
 ROOTS_MAX = 6
+REST_SCRIPT = "systemctl stop stemedb-api.socket stemedb-api.service"
 # What a root must not hand on: a log of its own, which every host started from it would continue.
-REST_SCRIPT = r"""
-set -e
-systemctl stop stemedb-api.socket stemedb-api.service
-find /data/wal /data/db /backups -mindepth 1 -delete
-rm -rf /var/log/journal/*
-"""
+EMPTIED = ("data/wal", "data/db", "backups", "var/log/journal")
 
 
 def main() -> None:
@@ -88,16 +84,19 @@ def keep(host: str) -> str:
 
 
 def bake(host: str, name: str) -> None:
-    """Put the host's service to rest and keep its disk."""
+    """Put the host's service to rest and keep its disk, without the data that it has and keeps."""
     inside(host, REST_SCRIPT)
-    testhost.bake(host, name)
+    folder = testhost.bake(host, name)
+    for emptied in EMPTIED:
+        for path in (folder / emptied).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     forget_old()
 
 
 def root_name() -> str:
     """The name for the sources as they are now."""
     house = wheelhouse.Wheelhouse(HOST_PYTHON, HOST_ARCH, Path())
-    recipe = [testhost.base_root().name, GROUPS, REST_SCRIPT, wheelhouse.digest(house), playbook_digest()]
+    recipe = [testhost.base_root().name, GROUPS, EMPTIED, wheelhouse.digest(house), playbook_digest()]
     return f"{KIND}-{short_hash(recipe)}"
 
 

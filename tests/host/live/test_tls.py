@@ -53,7 +53,9 @@ class Client:
 
     def handshake(self, options: str) -> str:
         """What openssl says of a handshake; empty of a cipher where there was none."""
-        return self.run(f"openssl s_client -connect {ADDRESS}:443 {options} </dev/null || true")
+        return self.run(
+            f"openssl s_client -connect {ADDRESS}:443 {options} </dev/null 2>&1 | tr -cd '\\12\\40-\\176'"
+        )
 
 
 @pytest.fixture
