@@ -3,9 +3,9 @@
 For each number of claims: an archive follows an engine that is written to steadily; windows with a backup
 being made and windows without one take turns (p99 of a write in both, seconds and size of a backup); how far
 the archive is behind each write; verification, twice; then the engine's disk dies in the middle of its work:
-claims and seconds lost (RPO), and the time until a restored engine takes writes again (RTO). Prints a table
-and a line of JSON. The default is 10,000 claims; the long form is `10000 100000 1000000`, which needs about
-6 GiB of disk and half an hour.
+claims and seconds lost (RPO), and the time until a restored engine takes writes again (RTO); at last a drill
+beside a service. Prints a table and a line of JSON. The default is 10,000 claims; the long form is
+`10000 100000 1000000`, which needs about 6 GiB of disk and half an hour.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -119,9 +120,7 @@ class Bench:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command."""
         command = [sys.executable, "-m", "stemedb.cli.main", *arguments]
-        return subprocess.Popen(
-            command, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        return subprocess.Popen(command, env=self.env, text=True, stdout=subprocess.PIPE)
 
     def run(self, *arguments: str) -> tuple[float, Any]:
         """Run a command; return its seconds and what it printed."""
@@ -157,6 +156,7 @@ class Bench:
             engine.submit_one(claim(FIRST_NUMBER - 1))
             rto_s = time.perf_counter() - begin
         lost = [at for seq, at in acknowledged if seq > restored["seq"]]
+        drill_s = self._drill(key)
         return {
             "backup_s": statistics.median([made["seconds"], *seconds]),
             "backup_bytes": made["size_bytes"],
@@ -169,7 +169,28 @@ class Bench:
             "rto_s": rto_s,
             "rpo_claims": len(lost),
             "rpo_s": died_at - min(lost) if lost else 0.0,
+            "drill_s": drill_s,
         }
+
+    def _drill(self, key: str) -> float:
+        """Start a service and its archive on the data once more; return a drill's seconds."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.env["STEMEDB_BIND_ADDR"] = f"127.0.0.1:{free.getsockname()[1]}"
+        names = ("STEMEDB_WAL_DIR", "STEMEDB_DB_DIR")
+        env = {**self.env, **dict(zip(names, self.data("home")[1::2], strict=True))}
+        service = subprocess.Popen(
+            [sys.executable, "-m", "stemedb.cli.server"], env=env, stderr=subprocess.DEVNULL
+        )
+        archive = self.start("archive", "--to", str(self.backups / "wal"), *self.data("home"))
+        try:
+            while self.start("status", "--url", f"http://{self.env['STEMEDB_BIND_ADDR']}").wait():
+                time.sleep(1)
+            options = ("--from", str(self.backups), "--trust-key", key, *self.data("home"))
+            return self.run("drill", "--scratch", str(self.folder / "scratch"), *options)[0]
+        finally:
+            for process in (service, archive):
+                process.terminate()
+                process.wait()
 
     def _take_turns(self, engine: Engine) -> tuple[list[float], list[float], list[float]]:
         """Write without a backup and beside one, in turns; return both's times, and the backups' seconds."""

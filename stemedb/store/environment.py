@@ -169,8 +169,9 @@ def _open(folder: Path, map_bytes: int, *, sync: bool) -> lmdb.Environment:
 def open_reading(folder: Path, *, lock: bool) -> lmdb.Environment:
     """Open the file in `folder` for reading, with `lock` beside a process that writes; raises `Corrupt`."""
     try:
+        # A map of 0 bytes is one as large as the writer's: the binding's own default is outgrown meanwhile.
         return lmdb.open(
-            str(folder), lib_version=0, readonly=True, lock=lock, max_dbs=_TABLES_MAX, mode=0o600
+            str(folder), lib_version=0, map_size=0, readonly=True, lock=lock, max_dbs=_TABLES_MAX, mode=0o600
         )
     except lmdb.Error as error:
         raise unreadable(folder, error) from error
