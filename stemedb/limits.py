@@ -131,6 +131,7 @@ ARCHIVE_LOCK_WAIT_S: Final = 5.0  # for another process, such as a backup, to le
 ARCHIVE_STATE_EVERY_S: Final = 10.0  # an idle archive says so often that it lacks nothing
 ARCHIVE_METRICS_EVERY_S: Final = 1.0
 ARCHIVE_LAG_S_MAX: Final = 60.0  # a record that is not archived for so long: health says degraded
+BACKUP_AGE_H_MAX: Final = 26.0  # the newest snapshot's, made once a day: older, and the doctor warns
 BACKUP_ROOM_FACTOR: Final = 2  # free space wanted, in sizes of what is to be written
 BACKUP_COPY_S_MAX: Final = 3600.0  # for copying the view; then the backup gives up, as its pages are pinned
 BACKUP_GROWTH_BYTES_MAX: Final = 4 * 1024 * MIB  # that the view may grow by meanwhile

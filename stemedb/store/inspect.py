@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import lmdb
 
-from stemedb.errors import Corrupt, NotFound
+from stemedb.errors import NotFound
 from stemedb.store import keys
+from stemedb.store.environment import open_reading, unreadable
 from stemedb.store.pages import DATA_NAME, Checked, check_pages
 from stemedb.store.rows import ViewState
-from stemedb.store.table import REBUILD, Table
+from stemedb.store.table import Table
 
 
 class ViewFacts(NamedTuple):
@@ -60,13 +61,11 @@ def check_view(folder: Path, *, live: bool) -> Checked:
 def _reading(folder: Path) -> Iterator[lmdb.Environment]:
     if not (folder / DATA_NAME).is_file():
         raise _absent(folder)
-    try:
-        env = lmdb.open(str(folder), lib_version=0, readonly=True, max_dbs=1, mode=0o600)
-    except lmdb.Error as error:
-        detail = f"the view in {folder} cannot be read: {error}"
-        raise Corrupt(detail, code="corrupt_view", ways_out=(REBUILD,)) from error
+    env = open_reading(folder, lock=True)
     try:
         yield env
+    except lmdb.Error as error:
+        raise unreadable(folder, error) from error
     finally:
         env.close()
 

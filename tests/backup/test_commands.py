@@ -6,16 +6,25 @@ import json
 import shutil
 import stat
 import threading
+import time
 import urllib.parse
+from contextlib import suppress
+from http.client import HTTPException
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from stemedb.backup.drill import note_result
+from stemedb.backup.layout import STATE_NAME, ArchiveState, read_state, write_state
 from tests.backup.conftest import Site
 from tests.cli.running import wait_until
 from tests.e2e.service import ServiceProcess
-from tests.e2e.signing import claim, line
+from tests.e2e.signing import WHEN_S, claim, line
+from tests.e2e.test_quarantine import held, junk
+
+LOST_S_MAX = 1.0
 
 
 @pytest.fixture
@@ -77,22 +86,75 @@ def test_a_moment_in_the_middle_of_a_load_is_what_the_source_knew_then(
         restored.close()
 
 
-def test_a_destroyed_disk_costs_nothing_that_was_archived(
+def test_a_disk_destroyed_under_load_costs_the_last_second_at_most(
     site: Site, trusting: tuple[str, ...], tmp_path: Path
 ) -> None:
-    site.cli("backup", "create", "--to", site.backups)
-    site.service.bulk([line(number) for number in range(300)])
-    seq = site.wait_archived()
-    shutil.rmtree(site.folder / "wal")
-    shutil.rmtree(site.folder / "db")
-    site.service.kill()
-    said = site.cli("restore", *trusting, *folders(tmp_path / "new"))
-    assert f"records 1 to {seq}," in said
+    acknowledged: list[tuple[int, float]] = []
+
+    def load() -> None:
+        with suppress(OSError, HTTPException):  # until the service is gone
+            for number in count():
+                reply = site.service.post("/v1/assert", measured(number))
+                if reply.status == 201:
+                    acknowledged.append((reply.json()["seq"], time.time()))
+
+    writer = threading.Thread(target=load)
+    writer.start()
+    try:
+        wait_until(lambda: len(acknowledged) > 200, "written")
+        made = site.cli.json("backup", "create", "--to", site.backups)
+        wait_until(lambda: len(acknowledged) > made["seq"] + 200, "written on")
+        removed_at = time.time()
+        shutil.rmtree(site.folder / "wal")
+        shutil.rmtree(site.folder / "db")
+        site.service.kill()
+    finally:
+        site.service.kill()
+        writer.join()
+    done = site.cli.json("restore", *trusting, *folders(tmp_path / "new"))
+    assert done["snapshot"] == made["name"]
+    lost = [at for seq, at in acknowledged if seq > done["seq"]]
+    assert all(at > removed_at - LOST_S_MAX for at in lost)
     again = ServiceProcess(tmp_path / "new", env={"STEMEDB_DISK_FLOOR_MB": "1"}).start()
     try:
-        assert again.get("/v1/health").json()["assertions_count"] == 300
+        assert again.get("/v1/health").json()["assertions_count"] == done["claims_count"]
+        assert again.post("/v1/assert", claim(subject="fda://after")).status == 201
     finally:
         again.close()
+
+
+def test_what_was_held_back_decided_and_granted_comes_back(tmp_path: Path) -> None:
+    env = {"STEMEDB_CONTENT_DEFENSE_ENABLED": "true", "STEMEDB_METER_ENABLED": "true"}
+    made = Site(tmp_path, env=env)
+    asked = (
+        *(f"/v1/admin/quarantine?state={state}" for state in ("waiting", "rejected")),
+        "/v1/admin/quotas",
+        "/v1/query?subject=fda://drug/semaglutide&predicate=nausea_rate&lens=recency",
+    )
+    try:
+        made.start()
+        waits, released, rejected = (held(made.service, junk(timestamp=WHEN_S + at)) for at in range(3))
+        made.cli("quarantine", "approve", released)
+        made.cli("quarantine", "reject", rejected)
+        made.cli("quotas", "set", "ab" * 32, "12345")
+        made.cli("backup", "create", "--to", made.backups)
+        made.wait_archived()
+        trust = made.trust
+        before = [made.service.get(path).json() for path in asked]
+        made.service.stop()
+        believed = ("--from", str(made.backups), "--trust-key", trust)
+        made.cli("restore", *believed, *folders(tmp_path / "new"))
+        made.cli("restore", *believed, *folders(tmp_path / "folded"), "--log-only")
+    finally:
+        made.close()
+    for what, reply in zip((waits, rejected, "12345", released), before, strict=True):
+        assert what in str(reply)
+    for name in ("new", "folded"):
+        restored = ServiceProcess(tmp_path / name, env={"STEMEDB_DISK_FLOOR_MB": "1"} | env).start()
+        try:
+            assert [restored.get(path).json() for path in asked] == before
+        finally:
+            restored.close()
 
 
 def test_drill_passes_fails_and_cannot_tell(site: Site, trusting: tuple[str, ...], tmp_path: Path) -> None:
@@ -188,3 +250,35 @@ def test_prune_shows_first_and_removes_when_told(site: Site, trusting: tuple[str
     assert [each["name"] for each in left] == list(planned["kept"])
     site.wait_archived()
     assert "whole" in site.cli("backup", "verify", *trusting, "--full")
+
+
+def test_doctor_says_how_far_the_backups_are(site: Site, tmp_path: Path) -> None:
+    def looked(*, archive: Path = site.backups) -> dict[str, tuple[str, str]]:
+        done = site.cli.run("doctor", "--quick", "--json", "--backup-dir", archive)
+        return {
+            each["check"]: (each["level"], each["detail"]) for each in json.loads(done.stdout)["findings"]
+        }
+
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    assert looked(archive=bare)["archive"] == ("warn", f"{bare} holds no archive of the log")
+    site.service.bulk([line(number) for number in range(20)])
+    seq = site.wait_archived()
+    site.cli("backup", "create", "--to", site.backups)
+    found = looked()
+    assert found["archive"] == ("ok", f"record {seq} is archived, 0 are to follow")
+    assert found["snapshot"][0] == "ok"
+    assert "drill" not in found
+    note_result(site.backups, "fail", "another digest", seq, 1.0)
+    assert looked()["drill"] == ("fail", "the last drill failed: another digest")
+    site.stop_archive()
+    site.service.bulk([line(number) for number in range(20, 40)])
+    path = site.backups / "wal" / STATE_NAME
+    state = read_state(path, ArchiveState)
+    assert state
+    hour_us = 3600 * 1_000_000
+    write_state(path, msgspec.structs.replace(state, caught_up_at=state.caught_up_at - hour_us))
+    assert looked()["archive"] == ("warn", f"record {seq} is archived, 20 are to follow")
+    foreign = msgspec.structs.replace(state.head, log_id="ab" * 16)
+    write_state(path, msgspec.structs.replace(state, head=foreign))
+    assert "another log's" in looked()["archive"][1]

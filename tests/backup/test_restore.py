@@ -29,6 +29,7 @@ from stemedb.log.verify import verify as verify_log
 from stemedb.model import Signer
 from stemedb.store.copying import digest_of
 from tests.backup.helpers import SIGNER, TRUSTED, Data, restore_to
+from tests.cli.running import Cli
 from tests.durability.mounts import memory_disk, run
 from tests.log.helpers import flip, segment_files
 
@@ -217,6 +218,29 @@ def test_damage_is_named_by_verify_and_by_restore(
     assert left == []
     with pytest.raises(Corrupt, match=says):
         check(read_points(data.backups, TRUSTED))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "signer", "says"),
+    [
+        (spoil_view, SIGNER, "not what the manifest says"),
+        (lose_segment, SIGNER, "the file ends where record"),
+        (flip_byte, SIGNER, "where record"),
+        (truncate, SIGNER, "the file ends where record 151 belongs"),
+        (lambda _data: None, OTHER, "a key that is not trusted"),
+    ],
+    ids=("view", "segment", "byte", "end", "key"),
+)
+def test_damage_ends_both_commands_with_65_and_one_line(
+    data: Data, tmp_path: Path, spoil: Callable[[Data], None], signer: Signer, says: str
+) -> None:
+    spoil(data)
+    cli = Cli(tmp_path / "home", None)
+    believed = ("--from", data.backups, "--trust-key", signer.agent_id.hex())
+    assert says in cli("backup", "verify", *believed, "--full", code=65)
+    to = ("--wal-dir", tmp_path / "wal", "--db-dir", tmp_path / "db")
+    assert says in cli.error("restore", *believed, *to, "--json", code=65)
+    assert says in cli.error("restore", *believed, *to, "--verify-only", code=65)
 
 
 def test_new_damage_in_old_files_is_found_by_a_full_verification_only(data: Data) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stemedb import __version__
+from stemedb import __version__, limits
+from stemedb.backup.drill import FAIL as DRILL_FAIL
+from stemedb.backup.status import BackupStatus
 from stemedb.cli import profile as profiles
 from stemedb.cli.host import with_data
 from stemedb.cli.local import ask, server_url
@@ -18,6 +22,7 @@ from stemedb.client import Client
 from stemedb.engine import doctor as library
 from stemedb.engine.doctor import NOTE, OK, WARN, Data, Finding
 from stemedb.errors import StemedbError
+from stemedb.log.synced import read_synced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +66,41 @@ def doctor(*, settings: Settings, quick: bool, backup_dir: str, as_json: bool) -
 def examine(settings: Settings, backup_dir: Path, *, deep: bool) -> list[Finding]:
     """Return every finding about this host's data and server; `deep` also checks every page of the view."""
     data = Data(settings.wal_dir, settings.db_dir, settings.key_dir, settings.disk_floor_mb, backup_dir)
-    return [*library.examine(data, deep=deep), *_server(settings)]
+    return [*library.examine(data, deep=deep), *_backups(settings.wal_dir, backup_dir), *_server(settings)]
+
+
+def _backups(wal_dir: Path, backup_dir: Path) -> Iterator[Finding]:
+    """Say how far archive, snapshots and drills are behind; nothing where no backups are meant to be."""
+    with suppress(OSError):
+        if not backup_dir.is_dir():
+            return
+    head = None
+    with suppress(OSError):
+        head = read_synced(wal_dir)
+    backups = BackupStatus(backup_dir)
+    found = backups.status(head.head.seq if head else 0)
+    if found.archive is None:
+        todo = "Start stemedb-archive.service: what no backup holds is lost with the disk."
+        yield Finding("archive", WARN, f"{backup_dir} holds no archive of the log", todo)
+    elif not backups.known_seq(wal_dir):
+        todo = "Move its folder away and start stemedb-archive.service: the log is then archived anew."
+        yield Finding("archive", WARN, f"the archive in {backup_dir} is another log's", todo)
+    else:
+        lag_s = time.time() - found.archive.caught_up_at
+        missing = found.archive.behind_records
+        behind = missing > 0 and lag_s > limits.ARCHIVE_LAG_S_MAX
+        detail = f"record {found.archive.seq} is archived, {missing} are to follow"
+        todo = f"For {lag_s:.0f} s: journalctl -u stemedb-archive, df -h {backup_dir}." if behind else ""
+        yield Finding("archive", WARN if behind else OK, detail, todo)
+    if found.last_backup is not None:
+        age_h = (time.time() - found.last_backup.created_at) / 3600
+        old = age_h > limits.BACKUP_AGE_H_MAX
+        todo = "Make one: /usr/local/bin/backup-stemedb.sh, or stemedb backup create." if old else ""
+        detail = f"the newest snapshot is {age_h:.1f} h old"
+        yield Finding("snapshot", WARN if old else OK, detail, todo)
+    if found.last_drill is not None and found.last_drill.result == DRILL_FAIL:
+        todo = "Treat it as having no backups: docs/runbooks/backups.md."
+        yield Finding("drill", library.FAIL, f"the last drill failed: {found.last_drill.detail}", todo)
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
