@@ -115,6 +115,9 @@ def _report(error: Exception) -> int:
         return USAGE
     if isinstance(error, click.ClickException):
         error = StemedbError(error.format_message(), hint="See stemedb --help.")
+    elif isinstance(error, OSError) and error.filename is not None:
+        hint = "Look at who may use it, and the folders above it: root acts as the owner of the data."
+        error = StemedbError(f"{error.filename}: {error.strerror}", hint=hint)
     elif not isinstance(error, StemedbError):
         error = StemedbError(f"{type(error).__name__}: {error}", hint="Please report it with this line.")
     print_error(error)

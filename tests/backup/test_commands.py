@@ -210,6 +210,14 @@ def test_verify_and_restore_only_believe_keys_that_are_given(
     assert "holds no backup" in said
 
 
+def test_a_folder_that_cannot_be_read_is_named(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = site.cli.error("backup", "verify", "--from", tmp_path / "file", "--trust-key", site.trust, code=1)
+    assert said.startswith(f"stemedb: {tmp_path / 'file'}")
+    assert ": Not a directory. " in said
+    assert "report" not in said
+
+
 def test_erasing_through_the_service_reaches_every_copy(site: Site, trusting: tuple[str, ...]) -> None:
     text = "what nobody may read any more"
     body = claim(object={"type": "Text", "value": text})

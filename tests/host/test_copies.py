@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -171,31 +173,42 @@ def test_secrets_are_roots_and_in_no_process_list(copied: Copied) -> None:
         assert secret not in called + rendered + journal
 
 
-def test_what_s3_gives_back_is_restored(copied: Copied, tmp_path: Path) -> None:
+@pytest.fixture
+def opened() -> Iterator[Path]:
+    """A folder that the owner of what is restored can reach: commands run by root act as that."""
+    folder = Path(tempfile.mkdtemp(prefix="stemedb-restored-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_what_s3_gives_back_is_restored(copied: Copied, opened: Path) -> None:
     copied.host.run("systemctl stop writer.service")
-    (tmp_path / "password").write_text(PASSWORD)
-    (tmp_path / "password").chmod(0o600)
+    (opened / "password").write_text(PASSWORD)
+    (opened / "password").chmod(0o600)
     environment = {
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+        "HOME": str(opened),
         "AWS_ACCESS_KEY_ID": "backups",
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "RESTIC_REPOSITORY": copied.repository,
-        "RESTIC_PASSWORD_FILE": str(tmp_path / "password"),
+        "RESTIC_PASSWORD_FILE": str(opened / "password"),
     }
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    back = run("restic", "restore", "latest", "--target", str(tmp_path))
+    back = run("restic", "restore", "latest", "--target", str(opened))
     assert back.returncode == 0, back.stderr
-    assert (tmp_path / "var/backups/stemedb").stat().st_mode & 0o777 == 0o700
-    backups = tmp_path / "backups"
-    (tmp_path / "var/backups/stemedb/archive.json").rename(backups / "wal" / "archive.json")
+    assert (opened / "var/backups/stemedb").stat().st_mode & 0o777 == 0o700
+    backups = opened / "backups"
+    (opened / "var/backups/stemedb/archive.json").rename(backups / "wal" / "archive.json")
+    owner = (backups / "wal").stat()
+    os.chown(backups / "wal" / "archive.json", owner.st_uid, owner.st_gid)
     assert "whole up to record" in run(*verified(backups, copied.trust)).stdout
-    folders = ("--wal-dir", str(tmp_path / "wal"), "--db-dir", str(tmp_path / "db"))
+    folders = ("--wal-dir", str(opened / "wal"), "--db-dir", str(opened / "db"))
     done = run("stemedb", "restore", "--from", str(backups), "--trust-key", copied.trust, *folders, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["seq"] > 2
-    (tmp_path / "password").write_text("another")
+    (opened / "password").write_text("another")
     assert "wrong password" in run("restic", "snapshots").stderr

@@ -33,8 +33,10 @@ TRUST = "--trust-key 86c28d63..."
 NOT_RUN = {
     "apt-get install chrony": "the host has no way to an archive",
     "chronyc tracking": "another service keeps the host's time",
+    "chown --reference=/restored/backups/wal /restored/backups/wal/archive.json": ELSEWHERE,
     "curl -s http://127.0.0.1:18180/v1/health": "the host has no curl; tests/e2e asks the same",
     "dmesg": DISK,
+    "install -d -m 755 /restored": ELSEWHERE,
     "iostat -x 1": "of a package that the host has not, and has no end",
     "pidstat -d 1": "of a package that the host has not, and has no end",
     "resize2fs": DISK,
