@@ -34,6 +34,9 @@ WRAPPER = """#!/bin/sh
 ps -eo args >> /var/cache/stemedb-restic/called
 exec /usr/bin/restic.real "$@"
 """
+SLOW_RSYNC = """#!/bin/sh
+exec /usr/bin/rsync.real --bwlimit=500 "$@"
+"""
 WRITER = """
 cat > /run/writer.py <<'END'
 import time
@@ -140,9 +143,11 @@ def verified(backups: Path | str, trust: str) -> list[str]:
 def test_another_disk_holds_backups_that_are_whole(copied: Copied) -> None:
     said = copied.host.run(f"cd / && {' '.join(verified(COPY, copied.trust))}")
     assert "whole up to record" in said
-    # Again and again, beside the same writer: each time something is in the middle of being archived.
-    for _ in range(5):
-        copied.host.run("systemctl start stemedb-copy.service")
+    # From nothing, over a slow line, beside the same writer: much is archived while the copy is made.
+    copied.host.run(f"mv /usr/bin/rsync /usr/bin/rsync.real && echo '{SLOW_RSYNC}' > /usr/bin/rsync")
+    copied.host.run("chmod 755 /usr/bin/rsync")
+    for _ in range(2):
+        copied.host.run(f"rm -rf {COPY}/* && systemctl start stemedb-copy.service")
         copied.host.run(f"cd / && {' '.join(verified(COPY, copied.trust))}")
     assert copied.host.run("systemctl is-active writer.service") == "active\n"
 
