@@ -23,7 +23,7 @@ test-slow: venv ## what takes minutes: crash, load and further host scenarios
 soak: venv ## run under load for as long as SOAK_SECONDS says
 	@.venv/bin/python tools/run_tests.py soak
 
-lint: venv ## ruff, mypy, layering, shellcheck, yamllint, ansible-lint
+lint: venv ## ruff, mypy, layering, shellcheck, yamllint, ansible-lint, known flaws of the locks
 	@.venv/bin/python tools/run_tests.py lint
 
 bench: venv ## measure this machine and the service on it

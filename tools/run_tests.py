@@ -81,6 +81,7 @@ def lint_steps() -> list[Step]:
         "shell": ["shellcheck", *shell_scripts()],
         "yaml": ["yamllint", "--strict", "."],
         "ansible-lint": ["ansible-lint", "--strict"],
+        "advisories": ["python", "-m", "tools.check_advisories"],
     }
     return [Step(name, [str(BIN / tool), *args]) for name, (tool, *args) in commands.items()]
 
