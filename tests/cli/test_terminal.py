@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.running import BIN, Cli
+from tests.e2e.service import ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,3 +82,20 @@ def test_import_shows_its_progress_on_a_terminal_only(cli: Cli, tmp_path: Path) 
     done = cli.run("import", path)
     assert "importing" not in done.stdout + done.stderr
     assert done.stderr == ""
+
+
+def test_work_shows_its_progress_on_a_terminal_only(tmp_path: Path) -> None:
+    service = ServiceProcess(tmp_path, env={"STEMEDB_ADMISSION_ENABLED": "true"}).start()
+    try:
+        cli = Cli(tmp_path / "home", service.url)
+        for name in ("alice", "bob"):
+            cli("keygen", name)
+        bar = re.compile(r"proof of work \[#*\.+\] \d+ tried, about 65536 needed")
+        # A lucky nonce may come before the first sign of progress: not three times in a row.
+        seen = [on_terminal(cli, "assert", f"work/{at}", "is", "done", "--as", "alice") for at in range(3)]
+        assert any(bar.search(each) for each in seen)
+        assert all("\r\x1b[Kcreated " in each for each in seen)  # the bar makes way for the answer
+        done = cli.run("assert", "work/quiet", "is", "done", "--as", "bob")
+        assert (done.stdout.split()[0], "proof of work" in done.stdout + done.stderr) == ("created", False)
+    finally:
+        service.close()

@@ -181,6 +181,19 @@ def test_doctor_beside_a_running_server(server: ServerFactory) -> None:
     assert found["pages"][0]["level"] == "ok"
     assert "0 records behind" in found["view"][0]["detail"]
     assert service.post("/v1/assert", line(99)).status == 201
+    (auth,) = found["auth"]
+    assert (auth["level"], "only this host" in auth["detail"]) == ("ok", True)
+
+
+def test_doctor_says_who_may_use_an_exposed_service(folder: Path) -> None:
+    exposed = {"STEMEDB_BIND_ADDR": "0.0.0.0:18180"}
+    options = ("doctor", "--quick", "--json", "--wal-dir", folder / "wal", "--db-dir", folder / "db")
+    (auth,) = findings(stemedb(*options, env=exposed))["auth"]
+    assert auth["level"] == "note"
+    assert "whoever reaches it may do everything" in auth["detail"]
+    assert "STEMEDB_AUTH_ENABLED=true" in auth["todo"]
+    (auth,) = findings(stemedb(*options, env=exposed | {"STEMEDB_AUTH_ENABLED": "true"}))["auth"]
+    assert (auth["level"], auth["detail"]) == ("ok", "keys are asked for")
 
 
 def test_doctor_fails_on_damage_and_warns_of_open_files(folder: Path) -> None:

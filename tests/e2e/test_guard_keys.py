@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def test_roles_are_held_on_every_path(path: str, guarded: Guarded, secrets: dict
     method, _, target = path.partition(" ")
     target = re.sub(r"{(\w+)}", lambda found: ("0" if found[1] == "key_id" else "00aa") * 16, target)
     needed = ORDER.index(NEEDED[path])
-    for kind, secret in secrets.items():
-        status = guarded.service.request(method, target, None, headers=guarded.header(secret)).status
+    methods = [method, "HEAD"] if method == "GET" else [method]  # asking for a head shows no less
+    for (kind, secret), asked in product(secrets.items(), methods):
+        status = guarded.service.request(asked, target, None, headers=guarded.header(secret)).status
         if needed == 0:
             assert status == 200, kind
         elif kind not in ORDER:
