@@ -168,6 +168,7 @@ UNSENT_BYTES_MAX: Final = 256 * MIB  # replies that wait for slow readers, all c
 READY_REQUESTS_MAX: Final = 4096  # complete requests that wait for a worker; beyond it 503
 REQUEST_ID_CHARS_MAX: Final = 128
 QUERY_PARAMETERS_MAX: Final = 100
+LATERS_MAX: Final = 256  # replies that wait for the log without a thread; beyond it with one
 WAITING_WORKERS_MAX: Final = HTTP_WORKERS // 4  # that may stand still for Stemedb-Min-Seq or the feed
 
 # -- bulk --

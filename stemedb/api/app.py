@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeVar
 
 import bottle
 import msgspec
-from prometheus_client import Counter
 
 from stemedb.api import (
     admin,
@@ -22,7 +20,6 @@ from stemedb.api import (
     lists,
     openapi,
     operations,
-    problem,
     quarantine,
     quotas,
     reading,
@@ -31,16 +28,17 @@ from stemedb.api import (
     viewer,
 )
 from stemedb.api.call import JSON, Call, refusal
-from stemedb.api.gate import Gate, caller_of, origin_of
+from stemedb.api.exchange import Environ, Exchange, Notes, StartResponse
+from stemedb.api.gate import Gate
+from stemedb.api.head import BULK_PATH
+from stemedb.api.later import Later, LaterBody
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
 from stemedb.errors import Corrupt, Invalid, MethodNotAllowed, NotFound, StemedbError
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
+_Found = TypeVar("_Found")
 
 DESCRIPTION_PATHS: Final = {"/openapi.json": "description", "/api-doc/openapi.json": "api_doc"}
-_UNROUTED: Final = "none"  # the endpoint of requests that no route takes, in metrics: paths are the client's
 
 
 def all_routes() -> tuple[Route, ...]:
@@ -78,13 +76,6 @@ def all_routes() -> tuple[Route, ...]:
     return routes
 
 
-def _who(environ: Environ) -> dict[str, str]:
-    """Return the agent that a request proved, and what its client calls itself; only what there is."""
-    agent_id: bytes | None = environ.get("stemedb.agent")
-    found = {"agent": agent_id.hex() if agent_id else "", "label": Call(environ, {}).label()}
-    return {name: text for name, text in found.items() if text}
-
-
 class Application:
     """Serves the routes on one service's state."""
 
@@ -92,60 +83,60 @@ class Application:
         """Build the routes; nothing is shared with another instance."""
         self._service = service
         self._gate = Gate(service)
-        self._counters: dict[tuple[str, str, int], Counter] = {}
-        self._bottle = bottle.Bottle(catchall=False)
+        self._notes = Notes(service.telemetry, service.log)
+        self._bottle = bottle.Bottle()
+        self._bottle.config["catchall"] = False
         self._bottle.default_error_handler = self._routing_error
+        self._direct: dict[tuple[str, str], Route] = {}
         for route in all_routes():
             self._bottle.route(route.rule, route.method, self._handle(route), name=route.path)
+            if "{" not in route.path and route.path != BULK_PATH:
+                self._direct[route.method, route.path] = route
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
-        began = time.perf_counter()
-        request_id = problem.request_id(environ.get("HTTP_X_REQUEST_ID"))
-        environ["stemedb.request_id"] = request_id
-        self._gate.locate(environ)
-        sent: dict[str, Any] = {"status": 500, "bytes": 0}
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> object:
-            sent["status"] = int(status[:3])
-            for name, value in headers:
-                if name == "Content-Length":
-                    sent["bytes"] = int(value)
-            headers.append(("X-Request-Id", request_id))
-            self._gate.add_headers(environ, headers)
-            return start_response(status, headers, exc_info)
-
-        body = self._bottle.wsgi(environ, start)
-        if isinstance(body, list):
-            self._note(environ, sent, began)
-            return body
-        return self._streamed(body, environ, sent, began)
-
-    def _streamed(
-        self, body: Iterable[bytes], environ: Environ, sent: dict[str, Any], began: float
-    ) -> Iterator[bytes]:
-        try:
-            for block in body:
-                sent["bytes"] += len(block)
-                yield block
-        finally:
-            self._note(environ, sent, began)
+        exchange = Exchange(environ, start_response, self._gate, self._notes)
+        # Most requests name a path without variable parts: one look finds its route. Whatever is not found
+        # so, other spellings included, is bottle's.
+        route = self._direct.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if route is None:
+            return exchange.pass_on(self._bottle.wsgi(environ, exchange.start))
+        found = self._answer(route, environ, {})
+        if not isinstance(found, Later):
+            return exchange.send(found)
+        answer = found.answer
+        return LaterBody(found, self._service.turns, lambda: exchange.send(self._guarded(environ, answer)))
 
     def _handle(self, route: Route) -> Callable[..., bottle.HTTPResponse]:
-        service, handler = self._service, route.handler
-
-        def answer(**arguments: str) -> bottle.HTTPResponse:
+        def handle(**arguments: str) -> bottle.HTTPResponse:
             environ = bottle.request.environ
-            environ["stemedb.route"] = route
-            try:
-                self._gate.enter(route, environ)
-                return handler(service, Call(environ, arguments))
-            except StemedbError as error:
-                return self._refuse(error, environ)
-            except Exception as error:  # noqa: BLE001  (nothing but problems leaves this service)
-                return self._unexpected(error, environ)
+            found = self._answer(route, environ, arguments)
+            if isinstance(found, Later):
+                found.wait(self._service.turns)
+                found = self._guarded(environ, found.answer)
+            return found
 
-        return answer
+        return handle
+
+    def _answer(
+        self, route: Route, environ: Environ, arguments: Mapping[str, str]
+    ) -> bottle.HTTPResponse | Later:
+        environ["stemedb.route"] = route
+
+        def answer() -> bottle.HTTPResponse | Later:
+            self._gate.enter(route, environ)
+            return route.handler(self._service, Call(environ, arguments))
+
+        return self._guarded(environ, answer)
+
+    def _guarded(self, environ: Environ, answer: Callable[[], _Found]) -> _Found | bottle.HTTPResponse:
+        """Make an answer; whatever is raised becomes a refusal."""
+        try:
+            return answer()
+        except StemedbError as error:
+            return self._refuse(error, environ)
+        except Exception as error:  # noqa: BLE001  (nothing but problems leaves this service)
+            return self._unexpected(error, environ)
 
     def _refuse(self, error: StemedbError, environ: Environ) -> bottle.HTTPResponse:
         if isinstance(error, Corrupt):
@@ -186,37 +177,3 @@ class Application:
         if allowed := raised.get_header("Allow"):
             response.set_header("Allow", allowed)
         return response
-
-    def _counter(self, endpoint: str, method: str, status: int) -> Counter:
-        """Return the metric's child; kept, because finding it costs more than counting."""
-        key = (endpoint, method, status)
-        child = self._counters.get(key)
-        if child is None:
-            child = self._service.telemetry.http_requests.labels(endpoint, method, str(status))
-            self._counters[key] = child
-        return child
-
-    def _note(self, environ: Environ, sent: dict[str, Any], began: float) -> None:
-        """Count and log an answered request."""
-        route: Route | None = environ.get("stemedb.route")
-        error: StemedbError | None = environ.get("stemedb.refused")
-        endpoint = route.path if route else _UNROUTED
-        method = environ["REQUEST_METHOD"] if route else _UNROUTED
-        status: int = sent["status"]
-        self._counter(endpoint, method, status).inc()
-        log = self._service.log
-        write = log.debug if route and route.quiet and status < 400 else log.info  # noqa: PLR2004
-        write(
-            "request",
-            request_id=environ["stemedb.request_id"],
-            client=origin_of(environ).address,
-            method=environ["REQUEST_METHOD"],
-            path=environ.get("bottle.raw_path", ""),
-            endpoint=endpoint,
-            status=status,
-            bytes=sent["bytes"],
-            duration_ms=round((time.perf_counter() - began) * 1000, 3),
-            **_who(environ),
-            **({"key": key_id.hex()} if (key_id := caller_of(environ).key_id) else {}),
-            **({"code": error.reason} if error else {}),
-        )

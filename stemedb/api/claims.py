@@ -13,6 +13,7 @@ from stemedb import limits
 from stemedb.api.call import Call, decode, reply, tagged
 from stemedb.api.dues import blame, write_claim
 from stemedb.api.inputs import WHEN, fault, identifier, refuse_future, single
+from stemedb.api.later import Later
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
@@ -71,11 +72,11 @@ def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:
         raise
 
 
-def assert_claim(service: Service, call: Call) -> bottle.HTTPResponse:
+def assert_claim(service: Service, call: Call) -> Later:
     """POST /v1/assert."""
     call.no_parameters()
-    outcome = write_claim(service, call, check_one(service, call, call.body(assertion_decoder)))
-    return written(outcome)
+    checked = check_one(service, call, call.body(assertion_decoder))
+    return write_claim(service, call, checked).then(written)
 
 
 def written(outcome: Outcome) -> bottle.HTTPResponse:

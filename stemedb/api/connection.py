@@ -8,6 +8,7 @@ write the socket, with a minimum rate.
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import time
 from enum import Enum, auto
@@ -23,6 +24,7 @@ from stemedb.api.stream import ChunkedBody, LengthBody, StreamIn, StreamOut
 from stemedb.errors import Invalid, StemedbError
 
 if TYPE_CHECKING:
+    from stemedb.api.gateway import Unfinished
     from stemedb.api.head import Head
     from stemedb.api.server import Server
 
@@ -74,6 +76,11 @@ class Request(HTTPRequest):
         """Send the reply's head; with a date that is made once a second, not once a reply."""
         self.outheaders.append((b"Date", self.server.date()))
         super().send_headers()
+
+    def ensure_headers_sent(self) -> None:
+        """Send the reply's head if that was not done; one that comes later has none yet."""
+        if self.conn.unfinished is None:
+            super().ensure_headers_sent()
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Send a problem document where cheroot would send plain text."""
@@ -132,6 +139,7 @@ class Connection(HTTPConnection):
         self.unsent = memoryview(b"")
         self.unsent_counted = 0
         self.keep = False
+        self.unfinished: Unfinished | None = None
 
     @property
     def idle(self) -> bool:
@@ -172,12 +180,38 @@ class Connection(HTTPConnection):
         self.wfile = StreamOut(self.socket)
 
     def serve(self) -> None:
-        """Answer one request and hand the connection back; what a worker does."""
+        """Answer one request and hand the connection back; what a worker does.
+
+        Where the answer comes later, that happens in two steps, maybe of two workers.
+        """
         try:
-            keep = bool(self.communicate())  # type: ignore[no-untyped-call]
+            keep = self._finish() if self.unfinished else bool(self.communicate())  # type: ignore[no-untyped-call]
         except OSError:
             keep = False
-        self.server.intake.answered(self, keep=keep)
+        if self.unfinished:
+            # The last that is done here: the other step may begin before this returns.
+            self.unfinished.reply.when_ready(self._go_on)
+        else:
+            self.server.intake.answered(self, keep=keep)
+
+    def _go_on(self) -> None:
+        self.server.requests.go_on(self)
+
+    def _finish(self) -> bool:
+        """Send the answer that is there now; say whether the connection may be kept."""
+        assert self.unfinished is not None  # noqa: S101  (asked just before)
+        unfinished, self.unfinished = self.unfinished, None
+        self.server.laters.remove()
+        try:
+            unfinished.finish()
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  (as `communicate` does it in the first step)
+            self.server.error_log(repr(error), logging.ERROR)
+            if not unfinished.request.sent_headers:
+                unfinished.request.simple_response("500 Internal Server Error")
+            return False
+        return not unfinished.request.close_connection
 
     def close(self) -> None:
         """Close the socket; intake has forgotten it before, because the descriptor is free at once."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stemedb import limits
+from stemedb.api.later import Later
 from stemedb.engine import QUARANTINED, Change, Checked, Outcome
 from stemedb.engine.shapes import DOUBT_NAMES
 from stemedb.errors import Invalid, StemedbError
@@ -13,8 +15,11 @@ from stemedb.guard import Caller, Proof, Statement, Toll, client_name
 from stemedb.guard.toll import is_refused
 
 if TYPE_CHECKING:
+    import bottle
+
     from stemedb.api.call import Call
     from stemedb.api.service import Service
+    from stemedb.engine import Pending
 
 _U64_DIGITS_MAX: Final = 20
 _U64_MAX: Final = 2**64 - 1
@@ -28,8 +33,35 @@ class Signed(NamedTuple):
     agent_id: bytes
 
 
-def write_claim(service: Service, call: Call, checked: Checked) -> Outcome:
-    """Write a verified claim; raises what engine and guards raise."""
+class Writing:
+    """A statement on its way, and what was taken for it."""
+
+    def __init__(self, service: Service, toll: Toll, pending: Pending) -> None:
+        """Nothing is settled yet."""
+        self._service = service
+        self._toll = toll
+        self._pending = pending
+
+    def outcome(self) -> Outcome:
+        """Wait for what became of it, and settle that; raises what the engine raises."""
+        try:
+            outcome = self._pending.outcome()
+        except StemedbError as error:
+            fail(self._service, self._toll, error)
+            raise
+        except BaseException:
+            self._service.guards.house.fail(self._toll, None, self._service.engine.view)
+            raise
+        settle(self._service, self._toll, outcome)
+        return outcome
+
+    def then(self, answer: Callable[[Outcome], bottle.HTTPResponse]) -> Later:
+        """Return the answer that is made once the outcome is there."""
+        return Later(self._pending, lambda: answer(self.outcome()))
+
+
+def write_claim(service: Service, call: Call, checked: Checked) -> Writing:
+    """Begin to write a verified claim; raises what engine and guards raise."""
     signers = [each.agent_id for each in checked.signatures]
     statement = Statement(checked.id, signers, call.environ.get("stemedb.cost", limits.METER_COST_CLAIM))
     return _write_paid(service, call, judged(service, checked), statement)
@@ -55,36 +87,34 @@ def settle(service: Service, toll: Toll, outcome: Outcome) -> None:
         service.log.info("claim held back", claim=outcome.id.hex(), seq=outcome.seq, reasons=reasons)
 
 
-def write_signed(service: Service, call: Call, change: Change, signed: Signed) -> Outcome:
-    """Write another verified statement; raises what engine and guards raise."""
+def write_signed(service: Service, call: Call, change: Change, signed: Signed) -> Writing:
+    """Begin to write another verified statement; raises what engine and guards raise."""
     cost = call.environ.get("stemedb.cost", limits.METER_COST_VOTE)
     statement = Statement(signed.id, [signed.agent_id], cost, is_claim=False)
     return _write_paid(service, call, change, statement)
 
 
-def write(service: Service, call: Call, change: Change) -> Outcome:
-    """Write what nobody signed: it is the caller's alone."""
+def write(service: Service, call: Call, change: Change) -> Writing:
+    """Begin to write what nobody signed: it is the caller's alone."""
     cost = call.environ.get("stemedb.cost", limits.METER_COST_CLAIM)
     return _write_paid(service, call, change, Statement(b"", (), cost, is_claim=False))
 
 
-def _write_paid(service: Service, call: Call, change: Change, statement: Statement) -> Outcome:
+def _write_paid(service: Service, call: Call, change: Change, statement: Statement) -> Writing:
     house = service.guards.house
     if statement.signers:
         call.environ["stemedb.agent"] = statement.signers[0]
     name = client_name(call.caller, call.environ["stemedb.origin"])
     toll = house.take(statement, name, given_proof(call), service.engine.view)
     try:
-        with service.turns.waived:
-            outcome = service.engine.submit_one(change, call.caller.key_id)
+        pending = service.engine.begin(change, call.caller.key_id)
     except StemedbError as error:
         fail(service, toll, error)
         raise
     except BaseException:
         house.fail(toll, None, service.engine.view)
         raise
-    settle(service, toll, outcome)
-    return outcome
+    return Writing(service, toll, pending)
 
 
 def fail(service: Service, toll: Toll, error: StemedbError) -> None:

@@ -20,6 +20,7 @@ class FairQueue:
         """Start empty."""
         self._lock = threading.Lock()
         self._signs: queue.SimpleQueue[bool] = queue.SimpleQueue()  # one a request; False is the end
+        self._first: deque[Connection] = deque()
         self._waiting: dict[bytes, deque[Connection]] = {}  # by place; whose turn it is stands first
         self.qsize = self._signs.qsize
 
@@ -35,11 +36,18 @@ class FairQueue:
                 self._waiting.setdefault(connection.place, deque()).append(connection)
         self._signs.put(connection is not None)
 
+    def put_first(self, connection: Connection) -> None:
+        """Add a request that is half answered: it had its turn, and goes before all others."""
+        self._first.append(connection)
+        self._signs.put(True)  # noqa: FBT003 - see there
+
     def get(self) -> Connection | None:
         """Wait for a request whose turn it is; None at the end."""
         if not self._signs.get():
             return None
         with self._lock:
+            if self._first:
+                return self._first.popleft()
             place, waiting = next(iter(self._waiting.items()))
             connection = waiting.popleft()
             del self._waiting[place]

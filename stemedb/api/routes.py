@@ -9,9 +9,10 @@ from typing import NamedTuple
 import bottle
 
 from stemedb.api.call import JSON, Call
+from stemedb.api.later import Later
 from stemedb.api.service import Service
 
-Handler = Callable[[Service, Call], bottle.HTTPResponse]
+Handler = Callable[[Service, Call], bottle.HTTPResponse | Later]
 
 
 class Parameter(NamedTuple):

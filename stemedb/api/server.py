@@ -13,7 +13,9 @@ from cheroot import wsgi
 
 from stemedb import limits
 from stemedb.api.fair import FairQueue
+from stemedb.api.gateway import Gateway
 from stemedb.api.intake import Intake
+from stemedb.api.later import Laters
 from stemedb.api.turns import Turns
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ class Workers:
     def put(self, connection: Connection) -> None:
         """Let a thread answer the request of `connection`."""
         self._queue.put(connection)
+
+    def go_on(self, connection: Connection) -> None:
+        """Let a thread finish the answer to `connection`, which waited for nothing else any more."""
+        self._queue.put_first(connection)
 
     def try_reserve(self) -> bool:
         """Claim a thread for a request to come; False when all are taken. Answering frees it."""
@@ -122,12 +128,14 @@ class Server(wsgi.Server):
         `turns` are those that the application waives while it waits.
         """
         super().__init__(listener.getsockname()[:2], app, server_name="stemedb")
+        self.gateway = Gateway
         self.software = "stemedb"
         self.socket = listener
         self.adopted = adopted
         self.draining = False
         self.requests: Workers = Workers(limits.HTTP_WORKERS, "http", turns or Turns())
         self.bulk: Workers = Workers(limits.BULK_REQUESTS_MAX, "bulk")
+        self.laters = Laters(limits.LATERS_MAX)
         self.intake = Intake(self, listener, connections_max)
         self._connections_max = connections_max
         self._watcher = watcher

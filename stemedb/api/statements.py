@@ -12,6 +12,7 @@ from stemedb.api.call import Call, reply
 from stemedb.api.claims import assertion_decoder, check_one, written
 from stemedb.api.dues import Signed, write, write_claim, write_signed
 from stemedb.api.inputs import fault, identifier, refuse_future
+from stemedb.api.later import Later
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
 from stemedb.engine import (
@@ -52,17 +53,17 @@ _alias_decoder = msgspec.json.Decoder(AliasIn)
 _gold_decoder = msgspec.json.Decoder(GoldStandardIn)
 
 
-def vote(service: Service, call: Call) -> bottle.HTTPResponse:
+def vote(service: Service, call: Call) -> Later:
     """POST /v1/vote."""
     call.no_parameters()
     record = vote_from_wire(call.body(_vote_decoder))
     refuse_future("/timestamp", record.vote.timestamp, int(time.time()))
     call.caller.require_may_sign([record.vote.agent_id])
     signed = Signed(vote_id(record.vote), record.vote.agent_id)
-    return _said(write_signed(service, call, check_vote(record), signed))
+    return write_signed(service, call, check_vote(record), signed).then(_said)
 
 
-def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
+def begin_epoch(service: Service, call: Call) -> Later:
     """POST /v1/epoch."""
     call.no_parameters()
     record = epoch_from_wire(call.body(_epoch_decoder))
@@ -71,55 +72,54 @@ def begin_epoch(service: Service, call: Call) -> bottle.HTTPResponse:
     anyone = call.caller.may_end_any_epoch
     epoch = check_epoch(record, anyone=anyone)
     signed = Signed(epoch_id(record.epoch), record.epoch.agent_id)
-    return _said(write_signed(service, call, epoch, signed))
+    return write_signed(service, call, epoch, signed).then(_said)
 
 
-def register_source(service: Service, call: Call) -> bottle.HTTPResponse:
+def register_source(service: Service, call: Call) -> Later:
     """POST /v1/source."""
     call.no_parameters()
     now_s = int(time.time())
     wire = call.body(_source_decoder, bytes_max=limits.SOURCE_BODY_BYTES_MAX)
     record = source_from_wire(wire, now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return written(write(service, call, SourceChange(record)))
+    return write(service, call, SourceChange(record)).then(written)
 
 
-def change_source_status(service: Service, call: Call) -> bottle.HTTPResponse:
+def change_source_status(service: Service, call: Call) -> Later:
     """PATCH /v1/source/{hash}: always 200, since the source was there before."""
     call.no_parameters()
     now_s = int(time.time())
     record = status_from_wire(identifier(call, "hash"), call.body(_status_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    outcome = write(service, call, SourceStatusChange(record))
-    return reply(WriteReply(outcome.id.hex(), outcome.seq, outcome.status), 200, seq=outcome.position)
+    return write(service, call, SourceStatusChange(record)).then(_changed)
 
 
-def supersede(service: Service, call: Call) -> bottle.HTTPResponse:
+def supersede(service: Service, call: Call) -> Later:
     """POST /v1/supersede: an assert whose parent must be there and about the same."""
     call.no_parameters()
     wire = call.body(assertion_decoder)
     if wire.parent_hash is None:
         raise fault("/parent_hash", "is required: the claim that this one revises")
     checked = check_one(service, call, wire)
-    return written(write_claim(service, call, checked._replace(supersedes=True)))
+    return write_claim(service, call, checked._replace(supersedes=True)).then(written)
 
 
-def join_subjects(service: Service, call: Call) -> bottle.HTTPResponse:
+def join_subjects(service: Service, call: Call) -> Later:
     """POST /v1/alias."""
     call.no_parameters()
     now_s = int(time.time())
     record = alias_from_wire(call.body(_alias_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(write(service, call, AliasChange(record)))
+    return write(service, call, AliasChange(record)).then(_said)
 
 
-def settle(service: Service, call: Call) -> bottle.HTTPResponse:
+def settle(service: Service, call: Call) -> Later:
     """POST /v1/gold-standard."""
     call.no_parameters()
     now_s = int(time.time())
     record = gold_from_wire(call.body(_gold_decoder), now_s)
     refuse_future("/timestamp", record.timestamp, now_s)
-    return _said(write(service, call, GoldStandard(record)))
+    return write(service, call, GoldStandard(record)).then(_said)
 
 
 def _status(outcome: Outcome) -> int:
@@ -129,6 +129,10 @@ def _status(outcome: Outcome) -> int:
 def _said(outcome: Outcome) -> bottle.HTTPResponse:
     said = StatementReply(outcome.id.hex(), outcome.seq, outcome.status)
     return reply(said, _status(outcome), seq=outcome.position)
+
+
+def _changed(outcome: Outcome) -> bottle.HTTPResponse:
+    return reply(WriteReply(outcome.id.hex(), outcome.seq, outcome.status), 200, seq=outcome.position)
 
 
 _BODY = (411, 413, 415)

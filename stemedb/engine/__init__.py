@@ -13,6 +13,7 @@ from stemedb.engine.erasing import Erasure
 from stemedb.engine.feed import read_feed
 from stemedb.engine.judging import GoldStandard
 from stemedb.engine.keys import KeyChange, KeyRevocation
+from stemedb.engine.pending import Pending
 from stemedb.engine.quarantine import Approval, Rejection
 from stemedb.engine.quotas import QuotaChange
 from stemedb.engine.statements import (
@@ -44,6 +45,7 @@ __all__ = [
     "KeyChange",
     "KeyRevocation",
     "Outcome",
+    "Pending",
     "QuotaChange",
     "Rejection",
     "SourceChange",

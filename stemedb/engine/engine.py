@@ -24,11 +24,12 @@ from stemedb.engine.erasing import Eraser, Erasure, erases
 from stemedb.engine.failures import Failures
 from stemedb.engine.gauges import show_engine
 from stemedb.engine.history import proof_page, signed_head
+from stemedb.engine.pending import Pending, Result
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
 from stemedb.engine.storage import storage_stats
-from stemedb.engine.writer import Result, Writer
-from stemedb.errors import BadSettings, Corrupt, StemedbError, StorageFailed
+from stemedb.engine.writer import Writer
+from stemedb.errors import BadSettings, Corrupt, StorageFailed
 from stemedb.log import FolderLock, LocalLog, Log, open_log
 from stemedb.log.files import Faults
 from stemedb.model import SignedAssertion, Signer
@@ -100,10 +101,7 @@ class Engine:
 
     def submit_one(self, change: Change, key_id: bytes | None = None) -> Outcome:
         """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""
-        (result,) = self.submit([change], key_id)
-        if isinstance(result, StemedbError):
-            raise result
-        return result
+        return self.begin(change, key_id).outcome()
 
     def submit(self, changes: Sequence[Change], key_id: bytes | None = None) -> list[Result]:
         """Make `changes` durable and visible, then tell what became of each, or why not, in order.
@@ -113,7 +111,16 @@ class Engine:
             StorageFailed: a write or sync failed; nothing of it was acknowledged and the process must end.
         """
         self._disk.require()
-        return self._writer.submit(changes, key_id)
+        return self._writer.begin(changes, key_id).wait() if changes else []
+
+    def begin(self, change: Change, key_id: bytes | None = None) -> Pending:
+        """Set one change on its way; what is returned tells what became of it.
+
+        Raises:
+            Unavailable: no room, queue full, or draining; nothing of it was written.
+        """
+        self._disk.require()
+        return self._writer.begin((change,), key_id)
 
     def erase(
         self, erasure: Erasure, *, now: bool, key_id: bytes | None = None

@@ -14,7 +14,8 @@ from typing import Final
 
 from stemedb import limits
 from stemedb.engine.batch import Batch, Change
-from stemedb.engine.changes import Outcome, Settle
+from stemedb.engine.changes import Settle
+from stemedb.engine.pending import Pending
 from stemedb.engine.replay import catch_up
 from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unauthorized, Unavailable
 from stemedb.log import Log, Record
@@ -24,35 +25,6 @@ from stemedb.telemetry import Telemetry
 
 FAULT_POINTS: Final = ("before_fold", "before_reply")
 """Steps at which a fault hook is called, beside those of the log."""
-
-Result = Outcome | StemedbError
-"""What became of one change, or why the state did not allow it."""
-
-
-class _Ticket:
-    """Changes of one caller, which waits until it is told what became of them."""
-
-    __slots__ = ("_told", "changes", "error", "key_id", "results", "size_bytes", "solo")
-
-    def __init__(self, changes: Sequence[Change], key_id: bytes | None) -> None:
-        self.changes = changes
-        self.key_id = key_id
-        self.solo = any(change.solo for change in changes)
-        self.size_bytes = sum(change.size_bytes for change in changes)
-        self.results: list[Result] = []
-        self.error: StemedbError | None = None
-        # A bare lock, held until the answer is there: an Event is a lock, a condition and a queue of locks.
-        self._told = threading.Lock()
-        self._told.acquire()
-
-    def wait(self) -> None:
-        """Return when `tell` was called."""
-        self._told.acquire()
-
-    def tell(self) -> None:
-        """Wake the caller; a second call does nothing."""
-        if self._told.locked():
-            self._told.release()
 
 
 class Writer:
@@ -72,7 +44,7 @@ class Writer:
         self._telemetry = telemetry
         self._on_failure = on_failure
         self._faults = faults
-        self._tickets: deque[_Ticket] = deque()
+        self._tickets: deque[Pending] = deque()
         self._queued = 0
         self.no_room: str | None = None
         """Why the last batch was refused, while no later one found room."""
@@ -86,30 +58,22 @@ class Writer:
         """How many changes wait now."""
         return self._queued
 
-    def submit(self, changes: Sequence[Change], key_id: bytes | None = None) -> list[Result]:
-        """Wait until all `changes` are durable and visible; return their outcomes, or refusals, in order.
-
-        Where they came with an API key, it must still live when they are decided.
+    def begin(self, changes: Sequence[Change], key_id: bytes | None = None) -> Pending:
+        """Take `changes`, which its caller may then wait for; where they came with an API key, name it.
 
         Raises:
-            Unavailable: the queue is full, the writer is closing, or there is no room on the disk just now.
-            StorageFailed: a write or sync failed; nothing of this was acknowledged.
+            Unavailable: the queue is full, or the writer is closing.
         """
-        if not changes:
-            return []
-        ticket = _Ticket(changes, key_id)
+        pending = Pending(changes, key_id)
         with self._wake:
             if self._closed:
                 raise Unavailable("no more writes are taken", code="draining", retry_after_s=1)
             if self._queued + len(changes) > limits.QUEUE_CHANGES_MAX:
                 raise Unavailable(f"{self._queued} changes wait already", code="queue_full", retry_after_s=1)
-            self._tickets.append(ticket)
+            self._tickets.append(pending)
             self._queued += len(changes)
             self._wake.notify()
-        ticket.wait()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.results
+        return pending
 
     def close(self) -> None:
         """Take no more, finish what waits, end the thread; a second call does nothing."""
@@ -122,12 +86,12 @@ class Writer:
         while tickets := self._take():
             self._commit_or_refuse(tickets)
 
-    def _take(self) -> list[_Ticket]:
+    def _take(self) -> list[Pending]:
         """Wait for work; return whole tickets up to one batch, nothing once closed and empty."""
         with self._wake:
             while not self._tickets and not self._closed:
                 self._wake.wait()
-            taken: list[_Ticket] = []
+            taken: list[Pending] = []
             changes_count = batch_bytes = 0
             while self._tickets:
                 ticket = self._tickets[0]
@@ -140,7 +104,7 @@ class Writer:
                 self._queued -= len(ticket.changes)
             return taken
 
-    def _commit_or_refuse(self, tickets: Sequence[_Ticket]) -> None:
+    def _commit_or_refuse(self, tickets: Sequence[Pending]) -> None:
         try:
             self._commit(tickets)
             self.no_room = None
@@ -151,7 +115,7 @@ class Writer:
             _refuse(tickets, StorageFailed(f"the write failed: {error}"))
             self._fail(error)
 
-    def _commit(self, tickets: Sequence[_Ticket]) -> None:
+    def _commit(self, tickets: Sequence[Pending]) -> None:
         if self._view.applied_seq < self._log.head().seq:
             # The last fold found no room. What it left is durable, and part of the state to decide against.
             catch_up(self._log, self._view, lambda _text: None)
@@ -194,13 +158,13 @@ class Writer:
         self._on_failure(error)
 
 
-def _refuse(tickets: Sequence[_Ticket], error: StemedbError) -> None:
+def _refuse(tickets: Sequence[Pending], error: StemedbError) -> None:
     for ticket in tickets:
         ticket.error = error
         ticket.tell()
 
 
-def _decide_all(ticket: _Ticket, batch: Batch) -> list[Settle | StemedbError]:
+def _decide_all(ticket: Pending, batch: Batch) -> list[Settle | StemedbError]:
     """Decide a ticket's changes; refuse them all where its key ended while they waited."""
     if ticket.key_id is not None:
         row = batch.snapshot.api_key(ticket.key_id)

@@ -71,3 +71,12 @@ def test_half_of_the_room_is_everybodys() -> None:
 )
 def test_a_place_is_an_address_or_the_network_of_one_customer(one: str, other: str, *, same: bool) -> None:
     assert (place_of(one) == place_of(other)) == same
+
+
+def test_what_is_half_answered_goes_before_all_others() -> None:
+    waiting = FairQueue()
+    put(waiting, b"one", 0)
+    put(waiting, b"two", 0)
+    waiting.put_first(cast("Connection", Waiting(b"two", 7)))
+    found = [cast("Waiting", waiting.get()) for _ in range(3)]
+    assert [(each.place, each.number) for each in found] == [(b"two", 7), (b"one", 0), (b"two", 0)]

@@ -7,6 +7,8 @@ import hashlib
 import re
 from importlib.resources import files
 
+import bottle
+
 from stemedb.api.viewer import ROUTES
 
 PAGE = files("stemedb.api").joinpath("viewer.html").read_text("utf-8")
@@ -27,6 +29,7 @@ def test_the_page_makes_no_markup_of_texts() -> None:
 
 def test_the_policy_allows_exactly_this_page() -> None:
     response = ROUTES[0].handler(None, NoParameters())  # type: ignore[arg-type]  # it looks at nothing else
+    assert isinstance(response, bottle.HTTPResponse)
     policy = response.get_header("Content-Security-Policy")
     assert response.body.decode() == PAGE
     for directive, tag in (("script-src", "script"), ("style-src", "style")):

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from stemedb.engine import CREATED, ENDORSED, EXISTS, Engine, EngineSettings, Outcome, open_engine
+from stemedb.engine.pending import Result
 from stemedb.engine.replay import catch_up
-from stemedb.engine.writer import Result, Writer
+from stemedb.engine.writer import Writer
 from stemedb.errors import BadSettings, Corrupt, Invalid, Locked, StorageFailed, Unavailable, Unprocessable
 from stemedb.log import Draft, MemoryLog
 from stemedb.model import SignedAssertion
@@ -256,7 +257,7 @@ def test_nothing_above_the_log_needs_files(tmp_path: Path) -> None:
     view = View(tmp_path)
     catch_up(log, view, lambda _text: None)
     writer = Writer(log, view, Telemetry(), on_failure=_unexpected)
-    assert writer.submit([checked()])[0].status == CREATED
+    assert writer.begin([checked()]).wait()[0].status == CREATED
     writer.close()
     rebuilt = View(tmp_path / "again")
     assert catch_up(log, rebuilt, lambda _text: None) == 2

@@ -1,0 +1,86 @@
+"""Changes on their way through the writer, and whoever wants to know what became of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from stemedb.engine.batch import Change
+from stemedb.engine.changes import Outcome
+from stemedb.errors import StemedbError
+
+Result = Outcome | StemedbError
+"""What became of one change, or why the state did not allow it."""
+
+
+class Pending:
+    """Changes of one caller, which waits for what becomes of them, or has itself called."""
+
+    __slots__ = ("_calls", "_done", "_told", "changes", "error", "key_id", "results", "size_bytes", "solo")
+
+    def __init__(self, changes: Sequence[Change], key_id: bytes | None) -> None:
+        """Nothing is known yet; where they came with an API key, it must still live when they are decided."""
+        self.changes = changes
+        self.key_id = key_id
+        self.solo = any(change.solo for change in changes)
+        self.size_bytes = sum(change.size_bytes for change in changes)
+        self.results: list[Result] = []
+        self.error: StemedbError | None = None
+        self._done = False
+        self._calls: list[Callable[[], None]] = []
+        # A bare lock, held until the answer is there: an Event is a lock, a condition and a queue of locks.
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known what became of them."""
+        return self._done
+
+    def wait_told(self) -> None:
+        """Return as soon as it is known what became of them."""
+        with self._told:
+            pass
+
+    def wait(self) -> list[Result]:
+        """Return what became of each change, or why not, in order, as soon as that is known.
+
+        Raises:
+            Unavailable: there is no room on the disk just now.
+            StorageFailed: a write or sync failed; nothing of this was acknowledged.
+        """
+        self.wait_told()
+        if self.error is not None:
+            raise self.error
+        return self.results
+
+    def outcome(self) -> Outcome:
+        """Return what became of the only change; raises as `wait` does, and what the state does not allow."""
+        (result,) = self.wait()
+        if isinstance(result, StemedbError):
+            raise result
+        return result
+
+    def when_told(self, call: Callable[[], None]) -> None:
+        """Have `call` called once `wait` would not wait any more: by the writer, which it must not hold up.
+
+        Where that is so already it is called at once. For one caller only.
+        """
+        self._calls.append(call)
+        if self._done:
+            self._call()
+
+    def tell(self) -> None:
+        """Wake the caller; a second call, by the same thread, does nothing."""
+        if not self._done:
+            self._done = True
+            self._told.release()
+            self._call()
+
+    def _call(self) -> None:
+        """Make the call, if one waits to be made: writer and caller may both come here, one finds it."""
+        try:
+            call = self._calls.pop()
+        except IndexError:
+            return
+        call()
