@@ -92,7 +92,8 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         seen = time.monotonic()
-        while not self.ended.wait(0.05):
+        # Not more often: sshd turns some away, the next command of the test too, when ten have not logged in.
+        while not self.ended.wait(0.25):
             try:
                 socket.create_connection((self.address, 22), timeout=0.5).close()
             except OSError:
