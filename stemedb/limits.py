@@ -244,6 +244,7 @@ API_KEY_NAME_BYTES_MAX: Final = 128
 SKETCH_HASHES: Final = 128  # of a text, four bytes each; they stand in the log with the claim
 SKETCH_PIECES_MIN: Final = 64  # different pieces; shorter texts are compared with none
 SKETCH_TEXT_BYTES_MAX: Final = 64 * KIB  # of letters and digits that are looked at
+SCORED_BYTES_MAX: Final = 4 * KIB  # of letters and digits whose pieces are all scored; of more, every fourth
 SKETCH_CANDIDATES_MAX: Final = 32  # texts of an agent that one claim is compared with; the newest
 SIMILARITY_MAX: Final = 0.9  # from here on a text is nearly the same (api.md)
 QUALITY_MIN: Final = 0.4  # below it a claim is held back (api.md)

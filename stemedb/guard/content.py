@@ -28,7 +28,6 @@ _ENTROPY_BITS: Final = 8.0  # of pieces, from which on a text is as mixed as tex
 _LENGTH_PIECES: Final = 16  # different ones, from which on a text is long enough
 _WORD_CHARS: Final = 3  # characters of a word for each different one in it
 _WORDS: Final = re.compile(r"\w+")
-_BLANKS: Final = re.compile(r"\s+")
 _DECIMALS: Final = 6
 
 
@@ -165,23 +164,30 @@ def quality_of(text: str, pieces: Pieces) -> Quality:
     a text longer. Structure: the part of its characters that stand in different words, where a word does not
     consist of a few characters over and over.
     """
-    if not pieces:
+    counts = pieces.counts
+    if not counts:
         return Quality(0.0, 0.0, 0.0)
-    return Quality(_entropy(pieces), min(1.0, len(pieces) / _LENGTH_PIECES), _structure(text))
+    return Quality(_entropy(counts), min(1.0, len(counts) / _LENGTH_PIECES), _structure(text))
 
 
-def _entropy(pieces: Pieces) -> float:
-    total = sum(pieces.values())
+def _entropy(counts: Counter[int]) -> float:
+    total = counts.total()
     most_bits = min(_ENTROPY_BITS, log2(total))
     if not most_bits:
         return 1.0  # one piece repeats nothing
     bits = fsum(
-        -many * count / total * log2(count / total) for count, many in Counter(pieces.values()).items()
+        -many * count / total * log2(count / total) for count, many in Counter(counts.values()).items()
     )
     return min(1.0, max(0.0, bits / most_bits))
 
 
 def _structure(text: str) -> float:
-    words = set(_WORDS.findall(text))
-    said = sum(len(word) for word in words if _WORD_CHARS * len(set(word)) >= len(word))
-    return said / len(_BLANKS.sub("", text)) if said else 0.0
+    said = sum(len(word) for word in set(_WORDS.findall(text)) if _is_word(word))
+    return said / sum(map(len, text.split())) if said else 0.0
+
+
+def _is_word(word: str) -> bool:
+    """Say whether a word does not consist of a few characters over and over."""
+    if len(word) <= 2 * _WORD_CHARS:  # two different ones are enough
+        return len(word) <= _WORD_CHARS or word.count(word[0]) < len(word)
+    return _WORD_CHARS * len(set(word)) >= len(word)

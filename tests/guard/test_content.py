@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+import time
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from blake3 import blake3
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stemedb import limits
 from stemedb.guard.content import NO_TEXT, ContentDefence, Quality, quality_of
 from stemedb.model import Assertion, Lifecycle, assertion_id, canonical_bytes
 from stemedb.model.quarantine import Doubt, Verdict
-from stemedb.model.sketch import Sketcher, anchors, pieces_of, similarity
+from stemedb.model.sketch import Pieces, Sketcher, anchors, pieces_of, similarity
 from stemedb.store.rows import TrustRow
 from tests.builders import SIGNERS, assertion, number, text
 
@@ -199,6 +203,15 @@ def test_the_order_of_words_does_not_count_for_structure(words: list[str], chanc
     assert quality(" ".join(words)).structure == quality(" ".join(shuffled)).structure
 
 
+@pytest.mark.parametrize("period", [4, 10, 16, 60])
+def test_long_texts_are_scored_as_their_beginnings(period: int) -> None:
+    part = "".join(map(chr, range(0x30, 0x30 + 10))) + "".join(map(chr, range(0x61, 0x61 + 26)))
+    part = (part + part[::-1])[:period]
+    whole = quality(part * (limits.SCORED_BYTES_MAX // period))
+    long = quality(part * (limits.TEXT_BYTES_MAX // period))
+    assert long == pytest.approx(whole, abs=0.01)
+
+
 # -- confidence --
 
 
@@ -322,6 +335,42 @@ def test_similarity_is_bounded_and_goes_both_ways(one: str, other: str) -> None:
         assert similarity(first, first) == 1.0
         assert 0.0 <= similarity(first, second) == similarity(second, first) <= 1.0
     assert len(first) <= 4 * limits.SKETCH_HASHES
+
+
+@given(st.binary(min_size=4, max_size=3000), st.binary(min_size=32, max_size=32))
+@example(b"\xff" * 300 + bytes(range(256)) + b"\xfb\xff\xff\xff\xfa\xff\xff\xff", bytes(32))
+def test_a_sketch_is_of_the_smallest_hashes(data: bytes, key: bytes) -> None:
+    drawn = blake3(key, derive_key_context="stemedb 2026 sketches of texts").digest(length=32)
+    prime = 2**32 - 5
+    factor, shift = (
+        int.from_bytes(drawn[:16], "big") % (prime - 1) + 1,
+        int.from_bytes(drawn[16:], "big") % prime,
+    )
+    different = {int.from_bytes(data[at : at + 4], "little") for at in range(len(data) - 3)}
+    smallest = sorted({(factor * each + shift) % prime for each in different})[:128]
+    made = Sketcher(key).sketch(Pieces(data, Counter()))
+    assert made == (b"".join(each.to_bytes(4, "big") for each in smallest) if len(different) >= 64 else b"")
+
+
+def test_letters_written_in_two_ways_make_one_sketch() -> None:
+    value = " ".join(prose(seed, 100).replace("e", "\xe9") for seed in range(20))
+    assert sketch(unicodedata.normalize("NFD", value)) == sketch(value) != b""
+
+
+def test_marks_upon_marks_take_no_longer_than_words() -> None:
+    size = limits.TEXT_BYTES_MAX
+    words = " ".join(prose(seed, 500).replace("e", "\xe9") for seed in range(30))[: size // 2]
+
+    def spent(value: str) -> float:
+        tries = []
+        for _ in range(3):
+            began = time.thread_time()
+            judged(Around(), object=text(value))
+            tries.append(time.thread_time() - began)
+        return min(tries)
+
+    # Taken as one block it would be some sixty times as long.
+    assert spent("a" + "\u0301\u0323" * (size // 4 - 1)) < 10 * spent(words)
 
 
 def test_another_secret_makes_another_sketch() -> None:
