@@ -343,10 +343,11 @@ def masked(text: str) -> str:
 
 def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that gives `write` one JSON object a line, from `level` (of `logging`) on."""
+    encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
 
     def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
         # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
-        line = json.dumps(event, default=repr, separators=(",", ":"))
+        line = encode(event)
         # Whatever it came in by: a path, a request's id, an error's text.
         return masked(line).encode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ NDJSON: Final = "application/x-ndjson"
 
 Body = TypeVar("Body")
 
+_STATUS_LINES: Final = {each.value: f"{each.value} {each.phrase}" for each in HTTPStatus}
 _encoder = msgspec.json.Encoder()
 
 
@@ -69,6 +71,8 @@ class Call:
 
     def _read_parameters(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
+        if not self.environ.get("QUERY_STRING"):
+            return found
         try:
             pairs = parse_qsl(
                 self.environ.get("QUERY_STRING", ""),
@@ -93,6 +97,8 @@ class Call:
     def require_media_type(self, wanted: str) -> None:
         """Refuse a body of another type; one without a type is taken for what the path wants."""
         given = self.environ.get("CONTENT_TYPE", "")
+        if given == wanted and "HTTP_CONTENT_ENCODING" not in self.environ:
+            return
         name, _, details = given.partition(";")
         charset = details.strip().lower()
         if name.strip().lower() not in ("", wanted) or charset not in (
@@ -131,12 +137,23 @@ def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
         raise Invalid(f"the body is not JSON: {error}", code="malformed_json") from None
 
 
+class Reply(bottle.HTTPResponse):  # type: ignore[misc]  # bottle has no types
+    """A reply with JSON in it: what bottle checks of each header and status, this knows to be right."""
+
+    def __init__(self, body: bytes, status: int, seq: int | None) -> None:
+        """Say `body`, and the log position `seq` if there is one."""
+        self._cookies = None
+        self._headers = {"Content-Type": [JSON]}
+        if seq is not None:
+            self._headers["Stemedb-Seq"] = [str(seq)]
+        self.body = body
+        self._status_code = status
+        self._status_line = _STATUS_LINES[status]
+
+
 def reply(content: object, status: int = 200, *, seq: int | None = None) -> bottle.HTTPResponse:
     """Return `content` as JSON; `seq` is the log position that the reply saw, or that holds the change."""
-    headers = {"Content-Type": JSON}
-    if seq is not None:
-        headers["Stemedb-Seq"] = str(seq)
-    return bottle.HTTPResponse(_encoder.encode(content), status, headers)
+    return Reply(_encoder.encode(content), status, seq)
 
 
 def content_hash(body: bytes) -> str:

@@ -138,7 +138,7 @@ def _note_opened(service: Service, agents: list[bytes]) -> None:
 
 def given_proof(call: Call) -> Proof | None:
     """Return the work that came with a request; raises `Invalid` where that is none."""
-    nonce, timestamp = call.header("X-PoW-Nonce"), call.header("X-PoW-Timestamp")
+    nonce, timestamp = call.environ.get("HTTP_X_POW_NONCE"), call.environ.get("HTTP_X_POW_TIMESTAMP")
     if nonce is None and timestamp is None:
         return None
     numbers = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -43,11 +44,13 @@ class Notes:
         endpoint = route.path if route else _UNROUTED
         method = environ["REQUEST_METHOD"]
         self._counter(endpoint, method if route else _UNROUTED, status).inc()
-        log = self._log
-        write = log.debug if route and route.quiet and status < _WELL else log.info
+        level = logging.DEBUG if route and route.quiet and status < _WELL else logging.INFO
+        if not self._log.is_enabled_for(level):
+            return
         error: StemedbError | None = environ.get("stemedb.refused")
         key_id = caller_of(environ).key_id
-        write(
+        self._log.log(
+            level,
             "request",
             request_id=exchange.request_id,
             client=origin_of(environ).address,

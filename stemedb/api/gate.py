@@ -30,6 +30,7 @@ _ASKED: Final = (
     "Authorization, Content-Type, If-None-Match, Stemedb-Min-Seq, X-API-Key, X-Agent-Id, X-PoW-Nonce, "
     "X-PoW-Timestamp, X-Request-Id"
 )
+_SAFE: Final = tuple(SAFE_HEADERS.items())
 _PREFLIGHT_S: Final = 600
 _READS: Final = ("GET", "HEAD", "OPTIONS")
 _BEARER: Final = "bearer "
@@ -106,7 +107,10 @@ class Gate:
     def add_headers(self, environ: Environ, headers: Headers) -> None:
         """Add what every reply carries."""
         present = {name for name, _ in headers}
-        headers += [(name, value) for name, value in SAFE_HEADERS.items() if name not in present]
+        if present.isdisjoint(SAFE_HEADERS):
+            headers += _SAFE
+        else:
+            headers += [each for each in _SAFE if each[0] not in present]
         if origin := self._allowed_page(environ):
             headers += [
                 ("Access-Control-Allow-Origin", origin),

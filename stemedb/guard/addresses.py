@@ -36,8 +36,7 @@ class Origin(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Whether it is this host."""
-        found = _parse(self.address)
-        return found is not None and found.is_loopback
+        return _is_loopback(self.address)
 
 
 def origin_of(
@@ -74,6 +73,12 @@ def is_within(address: str, networks: Iterable[Network]) -> bool:
 def _within(address: str, networks: tuple[Network, ...]) -> bool:
     found = _parse(address)
     return found is not None and any(found in network for network in networks)
+
+
+@lru_cache(maxsize=limits.RATE_NAMES_MAX)
+def _is_loopback(address: str) -> bool:
+    found = _parse(address)
+    return found is not None and found.is_loopback
 
 
 @lru_cache(maxsize=limits.RATE_NAMES_MAX)
