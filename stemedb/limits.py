@@ -66,6 +66,11 @@ VIEW_COMPACT_WITHIN_S: Final = 24 * 3600  # after an erasure, for its old bytes 
 VIEW_COMPACT_AFTER_S: Final = 23 * 3600  # when that is begun
 VIEW_COMPACT_RETRY_S: Final = 600  # after it failed
 VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
+MARKS: Final = 16_384  # places, a power of two, by which subjects note when they last changed
+
+# -- answers that are remembered --
+ANSWERS_KEPT_BYTES_MAX: Final = 8 * MIB  # of replies, within the second they were computed in
+ANSWERS_KEPT_OVERHEAD_BYTES: Final = 2048  # what each counts for beside its bytes
 
 # -- audits of questions --
 AUDIT_BYTES_MAX: Final = 1024 * MIB  # what their file may take

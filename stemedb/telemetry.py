@@ -128,6 +128,11 @@ class Telemetry:
         )
         self.query_timeouts = self._counter("stemedb_query_timeout_total", "Questions past their time limit.")
         self.queries = self._counter("stemedb_queries_total", "Questions answered.", ("endpoint",))
+        self.answers_kept = self._counter(
+            "stemedb_answers_kept_total", "Questions whose answer was still known, or was not.", ("outcome",)
+        )
+        self._kept = (self.answers_kept.labels("miss"), self.answers_kept.labels("hit"))
+        self._questions: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.ingested = self._counter("stemedb_assertions_ingested_total", "Claims created since the start.")
         self.http_requests = self._counter(
             "stemedb_http_requests_total", "HTTP requests answered.", ("endpoint", "method", "status")
@@ -230,6 +235,20 @@ class Telemetry:
         except BaseException:
             self.operation_errors.labels(name).inc()
             raise
+
+    def note_question(self, endpoint: str, lens: str, duration_s: float) -> None:
+        """Count an answered question; `lens` is `none` without one."""
+        children = self._questions.get((endpoint, lens))
+        if children is None:  # kept, because finding them costs more than counting
+            children = (self.queries.labels(endpoint), self.query_duration.labels(endpoint, lens))
+            self._questions[endpoint, lens] = children
+        children[0].inc()
+        children[1].observe(duration_s)
+        self.query_latency.observe(duration_s)
+
+    def note_kept(self, *, hit: bool) -> None:
+        """Count a question whose answer was still known, or was not."""
+        self._kept[hit].inc()
 
     def note_created(self, count: int) -> None:
         """Count claims that were created."""

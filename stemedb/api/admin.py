@@ -26,6 +26,7 @@ def erase(service: Service, call: Call) -> bottle.HTTPResponse:
     erasure = Erasure(erase_ids(wanted), wanted.reason, who(call))
     with service.turns.waived:
         outcome, copies = engine.erase(erasure, now=wanted.now, key_id=call.caller.key_id)
+    service.answers.forget()
     content = EraseReply(outcome.status, outcome.seq, copies)
     return reply(content, _ACCEPTED, seq=outcome.position)
 

@@ -156,6 +156,11 @@ def reply(content: object, status: int = 200, *, seq: int | None = None) -> bott
     return Reply(_encoder.encode(content), status, seq)
 
 
+def encode(content: object) -> bytes:
+    """Return `content` as the JSON of a reply."""
+    return _encoder.encode(content)
+
+
 def content_hash(body: bytes) -> str:
     """Return the hash of a reply's body, as its ETag has it."""
     return hashlib.blake2b(body, digest_size=16).hexdigest()
@@ -163,10 +168,15 @@ def content_hash(body: bytes) -> str:
 
 def tagged(call: Call, content: object, *, seq: int) -> bottle.HTTPResponse:
     """Return a read's reply with its ETag; 304 without body if the client has it already."""
-    answer = reply(content, seq=seq)
-    etag = f'"{content_hash(answer.body)}"'
-    answer.set_header("ETag", etag)
-    answer.set_header("Cache-Control", "no-cache")
+    body = _encoder.encode(content)
+    return tagged_body(call, body, content_hash(body), seq=seq)
+
+
+def tagged_body(call: Call, body: bytes, body_hash: str, *, seq: int) -> bottle.HTTPResponse:
+    """Return what `tagged` does, of a body that is encoded and hashed already."""
+    etag = f'"{body_hash}"'
+    headers = {"Content-Type": JSON, "Stemedb-Seq": str(seq), "ETag": etag, "Cache-Control": "no-cache"}
+    answer = bottle.HTTPResponse(body, 200, headers)
     known = call.header("If-None-Match")
     if known and (
         known.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in known.split(","))

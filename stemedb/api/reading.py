@@ -8,11 +8,11 @@ from collections.abc import Callable
 import bottle
 
 from stemedb import limits
-from stemedb.api.call import Call, tagged
+from stemedb.api.call import Call, content_hash, encode, tagged_body
 from stemedb.api.inputs import CURSOR, ID, LIMIT, NO_CONTROL, POSITION, RFC_3339, WHEN
+from stemedb.api.kept import KeptAnswer
 from stemedb.api.routes import Parameter, Route
 from stemedb.api.service import Service
-from stemedb.engine import Engine
 from stemedb.engine.shapes import (
     ChangesReply,
     ConstraintsReply,
@@ -31,7 +31,9 @@ from stemedb.query import (
     ask_constraints,
     ask_layered,
     ask_skeptic,
+    asked_by,
     audit_of,
+    counts_of,
     parse_question,
 )
 
@@ -95,35 +97,42 @@ def _answer(
     allowed: frozenset[str],
     answer: Callable[..., Answer[object]],
 ) -> bottle.HTTPResponse:
-    engine, telemetry = service.engine, service.telemetry
-    question = parse_question(call.parameters(), allowed=allowed)
-    wait_for_position(service, call)
-    began = time.perf_counter()
-    try:
-        found = answer(engine.view, question, int(time.time()))
-    except QueryTimeout:
-        telemetry.query_timeouts.inc()
-        service.slow.look_at(call, endpoint, question, None, time.perf_counter() - began)
-        raise
-    response = tagged(call, found.reply, seq=found.seq)
-    _audit(engine, call, endpoint, found, response)
+    question = None
+    if call.header("Stemedb-Min-Seq") is not None:
+        question = parse_question(call.parameters(), allowed=allowed)
+        wait_for_position(service, call)
+    engine, began = service.engine, time.perf_counter()
+    key, now_s = (endpoint, call.environ.get("QUERY_STRING", "")), service.answers.now_s()
+    kept = _known(service, key, now_s)
+    if kept is None:
+        question = question or parse_question(call.parameters(), allowed=allowed)
+        try:
+            found = answer(engine.view, question, now_s)
+        except QueryTimeout:
+            service.telemetry.query_timeouts.inc()
+            service.slow.look_at(call, endpoint, question, None, time.perf_counter() - began)
+            raise
+        body = encode(found.reply)
+        body_hash = content_hash(body)
+        audit = audit_of(endpoint, call.parameters(), found, body_hash)
+        kept = KeptAnswer(question, found.seq, body, body_hash, audit, counts_of(found))
+        service.answers.keep(key, now_s, kept, found.reply)
+    response = tagged_body(call, kept.body, kept.body_hash, seq=kept.seq)
+    audit_id = engine.local.put(asked_by(call.label(), kept.audit, kept.seq))
+    if audit_id is not None:  # where audits are lost the answer has none
+        response.headers["Stemedb-Audit-Id"] = audit_id.hex()
     duration_s = time.perf_counter() - began
-    telemetry.queries.labels(endpoint).inc()
-    telemetry.query_latency.observe(duration_s)
-    telemetry.query_duration.labels(endpoint, question.lens or "none").observe(duration_s)
-    service.slow.look_at(call, endpoint, question, found, duration_s)
+    service.telemetry.note_question(endpoint, kept.question.lens or "none", duration_s)
+    service.slow.look_at(call, endpoint, kept.question, kept.counts, duration_s)
     return response
 
 
-def _audit(
-    engine: Engine, call: Call, endpoint: str, found: Answer[object], response: bottle.HTTPResponse
-) -> None:
-    """Hand the audit of an answer over; it never waits, and where audits are lost the answer has no id."""
-    agent = call.label()
-    result_hash = response.get_header("ETag").strip('"')
-    audit_id = engine.local.put(audit_of(endpoint, call.parameters(), agent, found, result_hash))
-    if audit_id is not None:
-        response.set_header("Stemedb-Audit-Id", audit_id.hex())
+def _known(service: Service, key: tuple[str, str], now_s: int) -> KeptAnswer | None:
+    """Return the answer that was given in this second, as of now, if nothing it rests on has changed."""
+    kept = service.answers.find(key, now_s)
+    seq = None if kept is None else service.engine.view.unchanged(kept.question.subject, kept.seq)
+    service.telemetry.note_kept(hit=seq is not None)
+    return None if kept is None or seq is None else kept._replace(seq=seq)
 
 
 def _name_of(bytes_max: int) -> dict[str, object]:

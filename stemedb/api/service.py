@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from stemedb import limits
+from stemedb.api.kept import KeptAnswers
 from stemedb.api.slow import SlowQueries
 from stemedb.api.turns import Turns
 from stemedb.errors import Corrupt, StemedbError, Unavailable
@@ -52,6 +53,7 @@ class Service:
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
         self.turns = Turns()
         self.slow = SlowQueries(log)
+        self.answers = KeptAnswers()
         self._on_corrupt = on_corrupt
         self._engine: Engine | None = None
         self._began = time.monotonic()

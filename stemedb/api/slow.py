@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemedb import limits
 from stemedb.engine.shapes import SlowQueriesReply, SlowQueryOut
-from stemedb.query import Answer, Question, counts_of, plan_of
+from stemedb.query import Counts, Question, plan_of
 
 if TYPE_CHECKING:
     import structlog
@@ -29,13 +29,12 @@ class SlowQueries:
         self._kept: deque[SlowQueryOut] = deque(maxlen=limits.SLOW_QUERIES_MAX)
 
     def look_at(
-        self, call: Call, endpoint: str, question: Question, answer: Answer[object] | None, took_s: float
+        self, call: Call, endpoint: str, question: Question, counts: Counts | None, took_s: float
     ) -> None:
-        """Note a question if it took long; without an `answer` its time ran out."""
+        """Note a question if it took long; without `counts` its time ran out."""
         duration_ms = round(took_s * 1000, 3)
         if duration_ms < self.threshold_ms:
             return
-        counts = counts_of(answer) if answer else None
         key_id = call.caller.key_id
         fields: dict[str, Any] = {
             "request_id": call.environ["stemedb.request_id"],

@@ -15,6 +15,7 @@ from stemedb.query.answers import (
 from stemedb.query.api_keys import list_keys
 from stemedb.query.audit import (
     AuditFilter,
+    asked_by,
     audit_of,
     list_audits,
     replay_audit,
@@ -44,6 +45,7 @@ from stemedb.query.question import (
     WHEN_PARAMETERS,
     Question,
     When,
+    is_of_now,
     parse_question,
     read_time_s,
     read_when,
@@ -51,6 +53,7 @@ from stemedb.query.question import (
 from stemedb.query.quotas import list_quotas
 from stemedb.query.trace import trace
 from stemedb.query.watch import Watched
+from stemedb.store.local import AuditRow
 
 __all__ = [
     "CHOICES",
@@ -59,6 +62,7 @@ __all__ = [
     "WHEN_PARAMETERS",
     "Answer",
     "AuditFilter",
+    "AuditRow",
     "Counts",
     "Listing",
     "Question",
@@ -68,8 +72,10 @@ __all__ = [
     "ask_constraints",
     "ask_layered",
     "ask_skeptic",
+    "asked_by",
     "audit_of",
     "counts_of",
+    "is_of_now",
     "list_aliases",
     "list_audits",
     "list_concepts",

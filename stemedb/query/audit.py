@@ -50,15 +50,13 @@ class AuditFilter(NamedTuple):
     to_s: int
 
 
-def audit_of(
-    endpoint: str, parameters: Parameters, agent: str, answer: Answer[object], result_hash: str
-) -> AuditRow:
-    """Return the audit of an answer that was just given."""
+def audit_of(endpoint: str, parameters: Parameters, answer: Answer[object], result_hash: str) -> AuditRow:
+    """Return the audit of an answer, without when and by whom it was asked for: see `asked_by`."""
     found = _contributing(answer.reply)
     shown = found[: limits.CONTRIBUTING_ITEMS_MAX]
     return AuditRow(
-        at_us=time.time_ns() // 1000,
-        agent=agent,
+        at_us=0,
+        agent="",
         endpoint=endpoint,
         parameters=tuple((name, tuple(values)) for name, values in parameters.items()),
         seq=answer.seq,
@@ -68,6 +66,22 @@ def audit_of(
         contributing_count=len(found),
         # A page shows claims and rests on none of them; looked up by claim are answers that do.
         indexed=not isinstance(answer.reply, QueryReply),
+    )
+
+
+def asked_by(agent: str, audit: AuditRow, seq: int) -> AuditRow:
+    """Return the audit of an answer that is given now, as of `seq`, to who called itself `agent`."""
+    return AuditRow(
+        time.time_ns() // 1000,
+        agent,
+        audit.endpoint,
+        audit.parameters,
+        seq,
+        audit.clock_s,
+        audit.result_hash,
+        audit.contributing,
+        audit.contributing_count,
+        audit.indexed,
     )
 
 

@@ -88,6 +88,23 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.structs.replace(self, predicate=predicate)
 
 
+def is_of_now(question: Question) -> bool:
+    """Say whether a question is about the present and about the claims of its subject alone."""
+    return not question.aliases and all(
+        each is None
+        for each in (
+            question.as_of,
+            question.known_at,
+            question.known_at_us,
+            question.since,
+            question.since_us,
+            question.cursor,
+            question.at,
+            question.vector_near,
+        )
+    )
+
+
 def parse_question(params: Mapping[str, Sequence[str]], *, allowed: frozenset[str] | None = None) -> Question:
     """Read the parameters of a request; `allowed` narrows which of `PARAMETERS` the path knows.
 

@@ -55,6 +55,18 @@ _FOLDERS: Mapping[type, Folder] = {
 }
 
 
+_MARKED_THERE = (RecordType.ENDORSEMENT, RecordType.VOTE)
+_ASIDE = (
+    RecordType.GOLD_STANDARD,
+    RecordType.KEY,
+    RecordType.KEY_REVOCATION,
+    RecordType.QUOTA,
+    RecordType.QUARANTINE,
+    RecordType.REJECTION,
+)
+"""What no answer rests on. Judgements, which follow from gold standards, are records of their own."""
+
+
 def fold_record(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
     """Apply one record; return by how many the number of claims changed."""
     tables.moments.append(txn, keys.u64(record.seq), record.recorded_at)
@@ -63,4 +75,8 @@ def fold_record(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> in
     if record.type in (RecordType.ASSERTION, RecordType.RELEASE):
         return fold_claims.fold_assertion(txn, tables, record)
     body = decode_body(record.type, record.body)
-    return 0 if body is None else _FOLDERS[type(body)](txn, tables, record, body) or 0
+    if body is None:
+        return 0
+    if record.type not in _MARKED_THERE and record.type not in _ASIDE:
+        tables.marks.everything()
+    return _FOLDERS[type(body)](txn, tables, record, body) or 0

@@ -42,6 +42,7 @@ def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) ->
     claim_id = assertion_id(canonical)
     assertion = decode_canonical(canonical)
     key = keys.claim_key(assertion, claim_id)
+    tables.marks.subject(assertion.subject)
     if not tables.ids.put(txn, claim_id, key, overwrite=False):
         add_signatures(txn, tables, record.seq, claim_id, parts.signatures)
         return 0
@@ -79,6 +80,7 @@ def add_signatures(
     row = find_claim(txn, tables, claim_id)
     if row is None:
         return
+    tables.marks.subject(row.assertion.subject)
     first_signers = {signature.agent_id for signature in row.signatures}
     for signature in signatures:
         if signature.agent_id in first_signers:
@@ -105,6 +107,7 @@ def set_flag(txn: lmdb.Transaction, tables: Tables, claim_id: bytes, flag: int) 
 
 def put_flags(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow, flags: int) -> None:
     """Write a claim again with other flags."""
+    tables.marks.subject(row.assertion.subject)
     key = keys.claim_key(row.assertion, row.id)
     tables.claims.put(txn, key, msgspec.structs.replace(row, flags=flags))
 

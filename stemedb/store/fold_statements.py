@@ -27,6 +27,7 @@ def fold_vote(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: V
     content_id = vote_id(body.vote)
     if claim is None or not tables.known.put(txn, content_id, record.seq, overwrite=False):
         return
+    tables.marks.subject(claim.assertion.subject)
     row = rows.VoteRow(content_id, body.vote, body.signature)
     tables.votes.put(txn, keys.owned(claim.seq, record.seq), row)
     set_flag(txn, tables, claim.id, rows.VOTED)

@@ -33,6 +33,7 @@ ASIDE_NAME = "local.damaged"
 
 _U64_MAX = 2**64 - 1
 _RANDOM_BYTES = 24
+_DRAWN_AT_ONCE = 256
 _ID_BYTES = 32
 _TABLES_MAX = 8
 _US_PER_S = 1_000_000
@@ -91,21 +92,32 @@ class LocalStore:
         self._handed_count = 0
         self._done_count = 0
         self._wanted_count = 0
+        self._drawn: list[bytes] = []
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="stemedb-local", daemon=True)
         self._thread.start()
 
     def put(self, row: AuditRow) -> bytes | None:
         """Hand an audit over; return its id (32 bytes), or None where there is no room for it."""
-        audit_id = keys.u64(_U64_MAX - row.at_us) + os.urandom(_RANDOM_BYTES)
         with self._wake:
-            if self._closed or len(self._queue) >= limits.AUDIT_QUEUE_MAX:
+            waiting = len(self._queue)
+            if self._closed or waiting >= limits.AUDIT_QUEUE_MAX:
                 self._on_drop(1)
                 return None
+            audit_id = keys.u64(_U64_MAX - row.at_us) + self._random()
             self._queue.append((audit_id, row))
             self._handed_count += 1
-            self._wake.notify()
+            # In between the thread gathers: waking it would cost more than the rest of this.
+            if waiting == 0 or waiting == limits.AUDIT_BATCH_MAX - 1:
+                self._wake.notify()
         return audit_id
+
+    def _random(self) -> bytes:
+        """Return random bytes; many are drawn at once, because each call of the system takes its time."""
+        if not self._drawn:
+            drawn = os.urandom(_RANDOM_BYTES * _DRAWN_AT_ONCE)
+            self._drawn = [drawn[at : at + _RANDOM_BYTES] for at in range(0, len(drawn), _RANDOM_BYTES)]
+        return self._drawn.pop()
 
     # -- reading: everything handed over before is seen, or `Unavailable` raised where that takes too long --
 

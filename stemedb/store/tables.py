@@ -48,11 +48,12 @@ import lmdb
 from blake3 import blake3
 
 from stemedb.store import rows
+from stemedb.store.marks import Marks
 from stemedb.store.table import Table
 
 
 class Tables:
-    """The open tables of one view."""
+    """The open tables of one view, and when what stands in them last changed."""
 
     def __init__(self, env: lmdb.Environment) -> None:
         """Open all of them."""
@@ -88,12 +89,14 @@ class Tables:
         self.anchors = Table("anchors", bytes)
         self.moments = Table("moments", int)
         self.meta = Table("meta", rows.ViewState)
+        self.marks = Marks()
         for table in self:
             table.open(env)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table, by name."""
-        return iter(sorted(vars(self).values(), key=lambda table: table.name))
+        tables = (each for each in vars(self).values() if isinstance(each, Table))
+        return iter(sorted(tables, key=lambda table: table.name))
 
 
 def state_digest(txn: lmdb.Transaction, tables: Tables) -> str:

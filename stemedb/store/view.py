@@ -135,6 +135,7 @@ class View:
     def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
         added = 0
         tables, chores = self._env.tables, self._env.chores
+        tables.marks.begin(records[-1].seq)
         with self._env.lmdb.begin(write=True) as txn:
             for record in records:
                 chores.note(txn, tables, record)
@@ -151,6 +152,15 @@ class View:
             return self._folded.wait_for(
                 lambda: self.applied_seq >= seq, timeout=max(0.0, deadline - time.monotonic())
             )
+
+    def unchanged(self, subject: str, seq: int) -> int | None:
+        """Return a position at which answers about `subject` are what they were at `seq`, the newest known.
+
+        None where something that they rest on may have changed since. Aliases do not count: what is asked
+        about joined subjects rests on more than one.
+        """
+        newest = self.applied_seq  # before the mark is looked at: see `Marks`
+        return max(newest, seq) if self._env.tables.marks.last(subject) <= seq else None
 
     def snapshot(self) -> Snapshot:
         """Return the present moment of the view, to be used in a `with`."""
@@ -256,6 +266,11 @@ class View:
         fresh = copy._env
         copy.flush()
         put_in_place(self._folder)
+        # What the copy folded was marked in the copy only.
+        marks = self._env.tables.marks
+        marks.begin(copy.applied_seq)
+        marks.everything()
+        fresh.tables.marks = marks
         with self._folded:
             self._state = copy.state
             self._folded.notify_all()
