@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from stemedb.api.call import Call, content_hash, encode
 from stemedb.api.kept import KeptAnswers
+from stemedb.api.later import Later
 from stemedb.api.reading import ROUTES
 from stemedb.api.service import Service
 from stemedb.engine import (
@@ -99,7 +100,11 @@ class Machine(RuleBasedStateMachine):
         self.joined = False
         put(self.engine, EpochChange(self.epochs[0]))
         for value in range(8):
-            content = {"subject": SUBJECTS[value % 2], "predicate": "risk", "object": number(value % 3)}
+            content: dict[str, Any] = {
+                "subject": SUBJECTS[value % 2],
+                "predicate": "risk",
+                "object": number(value % 3),
+            }
             self.claims.append(checked(SIGNERS[value % 4], timestamp=NOW_S - value, **content))
         put(self.engine, *self.claims)
 
@@ -203,6 +208,7 @@ class Machine(RuleBasedStateMachine):
         """Return the headers of the reply."""
         (route,) = (each for each in ROUTES if each.path == f"/v1/{endpoint}")
         reply = route.handler(self.service, Call({"QUERY_STRING": query}, {}))
+        assert not isinstance(reply, Later)
         assert reply.status_code == HTTPStatus.OK
         return dict(reply.headerlist)
 
