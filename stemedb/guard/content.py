@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from math import fsum, log2
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, AnyStr, Final, NamedTuple, Protocol
 
 from stemedb import limits
 from stemedb.guard.toll import standings
@@ -28,6 +28,8 @@ _ENTROPY_BITS: Final = 8.0  # of pieces, from which on a text is as mixed as tex
 _LENGTH_PIECES: Final = 16  # different ones, from which on a text is long enough
 _WORD_CHARS: Final = 3  # characters of a word for each different one in it
 _WORDS: Final = re.compile(r"\w+")
+_ASCII_WORDS: Final = bytes(at if _WORDS.match(chr(at)) else 0x20 for at in range(128)).ljust(256)
+_ASCII_BLANKS: Final = bytes(at for at in range(128) if chr(at).isspace())
 _DECIMALS: Final = 6
 
 
@@ -182,12 +184,25 @@ def _entropy(counts: Counter[int]) -> float:
 
 
 def _structure(text: str) -> float:
-    said = sum(len(word) for word in set(_WORDS.findall(text)) if _is_word(word))
+    if text.isascii():  # the same, in a third of the time
+        data = text.encode()
+        said = _said(set(data.translate(_ASCII_WORDS).split()))
+        return said / len(data.translate(None, _ASCII_BLANKS)) if said else 0.0
+    said = _said(set(_WORDS.findall(text)))
     return said / sum(map(len, text.split())) if said else 0.0
 
 
-def _is_word(word: str) -> bool:
-    """Say whether a word does not consist of a few characters over and over."""
-    if len(word) <= 2 * _WORD_CHARS:  # two different ones are enough
-        return len(word) <= _WORD_CHARS or word.count(word[0]) < len(word)
-    return _WORD_CHARS * len(set(word)) >= len(word)
+def _said(words: Iterable[AnyStr]) -> int:
+    """Return the length of the words that do not consist of a few characters over and over."""
+    return sum(
+        [
+            size
+            for word in words
+            if (size := len(word)) <= _WORD_CHARS
+            or (
+                word[0] != word[1] or word.strip(word[:1])  # two different ones are enough
+                if size <= 2 * _WORD_CHARS
+                else _WORD_CHARS * len(set(word)) >= size
+            )
+        ]
+    )

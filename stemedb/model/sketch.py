@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from struct import Struct
+from struct import pack, unpack
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -30,7 +30,7 @@ KEY_BYTES: Final = 32
 _PIECE_BYTES: Final = 4
 _STRETCH_BYTES: Final = 1024  # four of them at least, in a text that is long
 _ANCHORS: Final = 4
-_HASH: Final = Struct(">I")
+_HASH_BYTES: Final = 4
 _PRIME: Final = 2**32 - 5  # the greatest that four bytes hold
 _BELOW: Final = 2**32 - _PRIME  # so much is 2**32, modulo the prime
 _LANE_BYTES: Final = 8
@@ -129,7 +129,8 @@ class Sketcher:
         smallest = {each for some in lanes for each in some if each < bound}
         if len(smallest) < wanted:  # few pieces, or many times the same
             smallest = {each for some in lanes for each in some}
-        return b"".join(map(_HASH.pack, sorted(smallest)[:wanted]))
+        hashes = sorted(smallest)[:wanted]
+        return pack(f">{len(hashes)}I", *hashes)
 
     def _hashed(self, data: bytes) -> Iterator[bytes]:
         """Yield the hashes of all pieces, eight bytes for each."""
@@ -151,7 +152,7 @@ def anchors(sketch: bytes) -> tuple[bytes, ...]:
 
     At a similarity of 0.9 they miss each other about once in ten thousand.
     """
-    return tuple(sketch[at : at + _HASH.size] for at in range(0, _ANCHORS * _HASH.size, _HASH.size))
+    return tuple(sketch[at : at + _HASH_BYTES] for at in range(0, _ANCHORS * _HASH_BYTES, _HASH_BYTES))
 
 
 def similarity(one: bytes, other: bytes) -> float:
@@ -162,4 +163,4 @@ def similarity(one: bytes, other: bytes) -> float:
 
 
 def _hashes(sketch: bytes) -> set[int]:
-    return {each for (each,) in _HASH.iter_unpack(sketch)}
+    return set(unpack(f">{len(sketch) // _HASH_BYTES}I", sketch))

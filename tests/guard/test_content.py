@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import unicodedata
 from collections import Counter
@@ -201,6 +202,17 @@ def test_the_order_of_words_does_not_count_for_structure(words: list[str], chanc
     shuffled = list(words)
     chance.shuffle(shuffled)
     assert quality(" ".join(words)).structure == quality(" ".join(shuffled)).structure
+
+
+@given(st.text(alphabet=st.sampled_from("ab_Z \t\x0b\x1c\n.!\x1f"), max_size=60))
+@example("aab aaaa aaab aaaaaaa ababababab abc")
+def test_texts_of_ascii_are_scored_as_others(value: str) -> None:
+    words = set(re.findall(r"\w+", value))
+    said = sum(len(word) for word in words if 3 * len(set(word)) >= len(word))
+    shown = len(re.sub(r"\s+", "", value))
+    assert quality(value).structure == (said / shown if said else 0.0)
+    other = value.replace("Z", "\xe9")
+    assert quality(other).structure == pytest.approx(quality(value).structure)
 
 
 @pytest.mark.parametrize("period", [4, 10, 16, 60])
