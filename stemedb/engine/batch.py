@@ -165,12 +165,17 @@ class Batch:
         yield from reversed(self._texts_at.get(agent_id + anchor, ()))
         yield from self.snapshot.texts_at(agent_id, anchor)
 
-    def text(self, claim_id: bytes) -> tuple[Assertion, bytes] | None:
-        """Return a claim and the sketch of its text."""
-        found = self._texts.get(claim_id)
-        if found is None and (row := self.snapshot.claim(claim_id)) is not None:
-            found = row.assertion, self.snapshot.sketch(claim_id)
-        return found
+    def text(self, claim_id: bytes) -> Assertion | None:
+        """Return the claim with this id."""
+        if (noted := self._texts.get(claim_id)) is not None:
+            return noted[0]
+        row = self.snapshot.claim(claim_id)
+        return None if row is None else row.assertion
+
+    def sketch(self, claim_id: bytes) -> bytes:
+        """Return the sketch of a claim's text, empty where there is none."""
+        noted = self._texts.get(claim_id)
+        return self.snapshot.sketch(claim_id) if noted is None else noted[1]
 
     def require_not_erased(self, content_id: bytes) -> None:
         """Raise `Gone` for an id that was erased."""

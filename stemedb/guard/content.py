@@ -43,8 +43,11 @@ class Around(Protocol):
     def texts_at(self, agent_id: bytes, anchor: bytes) -> Iterator[bytes]:
         """Yield an agent's claims whose texts' sketches have this hash among the first, the newest first."""
 
-    def text(self, claim_id: bytes) -> tuple[Assertion, bytes] | None:
-        """Return a claim and the sketch of its text."""
+    def text(self, claim_id: bytes) -> Assertion | None:
+        """Return the claim with this id."""
+
+    def sketch(self, claim_id: bytes) -> bytes:
+        """Return the sketch of a claim's text, empty where there is none."""
 
 
 class Quality(NamedTuple):
@@ -124,14 +127,15 @@ class Judging(NamedTuple):
         candidates = dict.fromkeys(chain.from_iterable(self._candidates(around)))
         kin: frozenset[bytes] | None = None
         for claim_id in islice(candidates, limits.SKETCH_CANDIDATES_MAX):
-            found = around.text(claim_id)
-            if found is None or found[0].object == self.assertion.object:
+            likeness = similarity(self.sketch, around.sketch(claim_id), limits.SIMILARITY_MAX)
+            if likeness < limits.SIMILARITY_MAX:  # most of them: that long texts share a hash is no wonder
                 continue
-            likeness = similarity(self.sketch, found[1])
-            if likeness >= limits.SIMILARITY_MAX:
-                kin = self._ancestors(around) if kin is None else kin
-                if claim_id not in kin:
-                    return likeness, claim_id
+            found = around.text(claim_id)
+            if found is None or found.object == self.assertion.object:
+                continue
+            kin = self._ancestors(around) if kin is None else kin
+            if claim_id not in kin:
+                return likeness, claim_id
         return 0.0, None
 
     def _candidates(self, around: Around) -> Iterator[Iterator[bytes]]:
@@ -146,10 +150,10 @@ class Judging(NamedTuple):
         child = self.assertion
         while (parent_id := child.parent_hash) is not None and len(found) < limits.ANCESTORS_MAX:
             parent = around.text(parent_id)
-            if parent is None or not _may_hide(child, parent[0]):
+            if parent is None or not _may_hide(child, parent):
                 break
             found.add(parent_id)
-            child = parent[0]
+            child = parent
         return frozenset(found)
 
 

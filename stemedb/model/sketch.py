@@ -155,11 +155,17 @@ def anchors(sketch: bytes) -> tuple[bytes, ...]:
     return tuple(sketch[at : at + _HASH_BYTES] for at in range(0, _ANCHORS * _HASH_BYTES, _HASH_BYTES))
 
 
-def similarity(one: bytes, other: bytes) -> float:
-    """Return the estimated Jaccard similarity of the texts of two sketches, from 0 to 1."""
+def similarity(one: bytes, other: bytes, least: float = 0.0) -> float:
+    """Return the estimated Jaccard similarity of the texts of two sketches, from 0 to 1.
+
+    0 as soon as it is known to be below `least`.
+    """
     first, second = _hashes(one), _hashes(other)
+    common = first & second
+    if len(common) / max(len(first), len(second)) < least:  # what is common among the smallest is no more
+        return 0.0
     smallest = sorted(first | second)[: limits.SKETCH_HASHES]
-    return len((first & second).intersection(smallest)) / len(smallest)
+    return len(common.intersection(smallest)) / len(smallest)
 
 
 def _hashes(sketch: bytes) -> set[int]:

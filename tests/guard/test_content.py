@@ -114,8 +114,12 @@ class Around:
     def texts_at(self, agent_id: bytes, anchor: bytes) -> Iterator[bytes]:
         return iter(self._at.get(agent_id + anchor, ()))
 
-    def text(self, claim_id: bytes) -> tuple[Assertion, bytes] | None:
-        return self._claims.get(claim_id)
+    def text(self, claim_id: bytes) -> Assertion | None:
+        found = self._claims.get(claim_id)
+        return None if found is None else found[0]
+
+    def sketch(self, claim_id: bytes) -> bytes:
+        return self._claims[claim_id][1]
 
 
 def judged(around: Around, *signers: bytes, **fields: Any) -> Verdict:  # noqa: ANN401
@@ -345,7 +349,9 @@ def test_similarity_is_bounded_and_goes_both_ways(one: str, other: str) -> None:
     first, second = sketch(one), sketch(other)
     if first and second:
         assert similarity(first, first) == 1.0
-        assert 0.0 <= similarity(first, second) == similarity(second, first) <= 1.0
+        likeness = similarity(first, second)
+        assert 0.0 <= likeness == similarity(second, first) <= 1.0
+        assert similarity(first, second, likeness) == likeness
     assert len(first) <= 4 * limits.SKETCH_HASHES
 
 
@@ -383,6 +389,13 @@ def test_marks_upon_marks_take_no_longer_than_words() -> None:
 
     # Taken as one block it would be some sixty times as long.
     assert spent("a" + "\u0301\u0323" * (size // 4 - 1)) < 10 * spent(words)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 30), st.floats(0.0, 1.0))
+def test_what_is_certainly_below_is_not_estimated(seed: int, words: int, least: float) -> None:
+    first, second = sketch(prose(seed, 100)), sketch(changed(prose(seed, 100), words))
+    likeness = similarity(first, second)
+    assert similarity(first, second, least) in ({likeness} if likeness >= least else {likeness, 0.0})
 
 
 def test_another_secret_makes_another_sketch() -> None:
