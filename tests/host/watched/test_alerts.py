@@ -7,10 +7,14 @@ mends what it broke; what looks back for long is seen to clear in the last one.
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from stemedb.model import Signer
 from tests.e2e.signing import claim
@@ -52,6 +56,22 @@ class Watch:
         while loud := self._prometheus.firing() & set(names):
             assert time.monotonic() < deadline, f"{loud} did not clear"
             time.sleep(0.2)
+
+
+def deploy(machine: Machine, ends: datetime) -> None:
+    """Have the host's nginx use a certificate that ends at `ends`, as an ACME client's hook would."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stemedb")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    certificate = (
+        made.not_valid_before(ends - timedelta(days=90)).not_valid_after(ends).sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    machine.run(
+        f"umask 077; echo '{certificate.public_bytes(pem).decode()}' > /run/cert.pem; "
+        f"echo '{secret}' > /run/key.pem; stemedb-tls-deploy /run/cert.pem /run/key.pem"
+    )
 
 
 @pytest.fixture
@@ -151,17 +171,19 @@ def test_an_archive_and_a_node_exporter_that_stopped(machine: Machine, watch: Wa
 
 def test_a_backup_that_is_not_whole(machine: Machine, watch: Watch) -> None:
     watch.until_quiet("StemedbDrillFailed")
-    machine.run("install -d -o stemedb /run/drill")
-    key = machine.get("/v1/log/head")["server_key"]
-    drill = (
-        "stemedb drill --from /backups --scratch /run/drill --metrics-dir /var/lib/stemedb-metrics "
-        f"--trust-key {key}"
-    )
     flip = f"python3 -c '{FLIP}' /backups/wal/0000000000000000.wal"
-    machine.run(f"{flip}; {drill} || test $? = 65")
+    machine.run(f"{flip}; ! systemctl start stemedb-drill")
     watch.until_firing("StemedbDrillFailed")
-    machine.run(f"{flip}; {drill}")
+    machine.run(f"{flip}; systemctl start stemedb-drill")
     watch.until_quiet("StemedbDrillFailed")
+
+
+def test_a_certificate_that_has_ended(machine: Machine, watch: Watch) -> None:
+    watch.until_quiet("StemedbCertificateExpiring")
+    deploy(machine, ends=datetime.now(timezone.utc) - timedelta(minutes=1))
+    watch.until_firing("StemedbCertificateExpiring")
+    deploy(machine, ends=datetime.now(timezone.utc) + timedelta(days=365))
+    watch.until_quiet("StemedbCertificateExpiring")
 
 
 def test_a_crowd_with_nobody_above_it(watch: Watch, traffic: Traffic) -> None:
