@@ -59,7 +59,7 @@ class Watch:
 
 
 def deploy(machine: Machine, ends: datetime) -> None:
-    """Have the host's nginx use a certificate that ends at `ends`, as an ACME client's hook would."""
+    """Have the host's nginx use a certificate that ends at `ends`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stemedb")])
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
@@ -69,8 +69,9 @@ def deploy(machine: Machine, ends: datetime) -> None:
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
     machine.run(
-        f"umask 077; echo '{certificate.public_bytes(pem).decode()}' > /run/cert.pem; "
-        f"echo '{secret}' > /run/key.pem; stemedb-tls-deploy /run/cert.pem /run/key.pem"
+        "cd /etc/stemedb/tls; umask 077; "
+        f"echo '{certificate.public_bytes(pem).decode()}' > cert.pem; echo '{secret}' > key.pem; "
+        "nginx -t && systemctl reload nginx && systemctl start stemedb-tls-expiry"
     )
 
 
@@ -167,6 +168,12 @@ def test_an_archive_and_a_node_exporter_that_stopped(machine: Machine, watch: Wa
     watch.until_firing("StemedbHostUnwatched")
     machine.run("systemctl start prometheus-node-exporter")
     watch.until_quiet("StemedbHostUnwatched")
+
+
+def test_a_host_that_never_made_a_backup(machine: Machine, watch: Watch) -> None:
+    watch.until_firing("StemedbBackupMissing")
+    machine.run("systemctl start stemedb-backup")
+    watch.until_quiet("StemedbBackupMissing")
 
 
 def test_a_backup_that_is_not_whole(machine: Machine, watch: Watch) -> None:
