@@ -151,14 +151,14 @@ def groups_of(target: str) -> list[list[Step]]:
         scenarios = scenario_steps(default=False)
         # An emulated machine keeps one core busy and waits for nobody: containers have the other one.
         emulated = [step for step in scenarios if step.name == "host-vm"]
-        quick = [step for step in scenarios if step.name == "host-standin"]
-        others = [step for step in scenarios if step not in [*emulated, *quick]]
+        beside = [step for step in scenarios if step.name == "host-standin"]
+        others = [step for step in scenarios if step not in [*emulated, *beside]]
         return [
             [
                 pytest_step("slow", "slow and not vm", timeout_s=SLOW_TIMEOUT_S),
                 power_step("slow", SLOW_TIMEOUT_S),
             ],
-            [*emulated, *quick],
+            [*emulated, *beside],
             *alone(others),
         ]
     if target == "soak":
