@@ -16,7 +16,7 @@ from stemedb.log import Draft
 from stemedb.model import Assertion
 from stemedb.model.records import Body, encode_body, type_of
 from stemedb.model.sketch import anchors
-from stemedb.store import Snapshot
+from stemedb.store import GoldRow, Snapshot
 
 
 class Change(Protocol):
@@ -77,6 +77,8 @@ class Batch:
         """Start from the state that the batch will extend."""
         self.snapshot = snapshot
         self.applied_seq = snapshot.state.applied_seq
+        # Most views hold nothing of these kinds: one look a batch instead of one a claim.
+        self._any_gold, self._any_held, self._any_erased = snapshot.kinds_there()
         self.drafts: list[Draft] = []
         self.claims: dict[bytes, MetClaim] = {}
         self.judged: set[bytes] = set()
@@ -137,7 +139,7 @@ class Batch:
     def held(self, claim_id: bytes) -> MetHeld | None:
         """Return the claim with this id if it is in quarantine."""
         met = self._held.get(claim_id)
-        if met is None and (row := self.snapshot.held(claim_id)) is not None:
+        if met is None and self._any_held and (row := self.snapshot.held(claim_id)) is not None:
             signers = {signature.agent_id for signature in row.signatures}
             met = self._held[claim_id] = MetHeld(row.seqs[0], 0, signers, rejected=row.rejected)
         return met
@@ -177,9 +179,13 @@ class Batch:
         noted = self._texts.get(claim_id)
         return self.snapshot.sketch(claim_id) if noted is None else noted[1]
 
+    def gold(self, subject: str, predicate: str) -> GoldRow | None:
+        """Return the gold standard that stands for a subject and predicate; a new one has its own batch."""
+        return self.snapshot.gold(subject, predicate) if self._any_gold else None
+
     def require_not_erased(self, content_id: bytes) -> None:
         """Raise `Gone` for an id that was erased."""
-        seq = self.snapshot.erased_at(content_id)
+        seq = self.snapshot.erased_at(content_id) if self._any_erased else None
         if seq is not None:
             raise Gone(f"{content_id.hex()} was erased at seq {seq}")
 

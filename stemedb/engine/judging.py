@@ -51,7 +51,7 @@ class GoldStandard(NamedTuple):
 
 def judge_claim(batch: Batch, assertion: Assertion, claim_id: bytes, agents: set[bytes]) -> None:
     """Judge the signers of a new claim by the standing gold standard, those it has not judged yet."""
-    gold = batch.snapshot.gold(assertion.subject, assertion.predicate)
+    gold = batch.gold(assertion.subject, assertion.predicate)
     if gold is None:
         return
     for agent_id in sorted(agents):

@@ -8,8 +8,8 @@ questions.
 """
 
 from stemedb.store.record import FoldRecord
-from stemedb.store.rows import ClaimRow, ViewState
+from stemedb.store.rows import ClaimRow, GoldRow, ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.view import View
 
-__all__ = ["ClaimRow", "FoldRecord", "Snapshot", "View", "ViewState"]
+__all__ = ["ClaimRow", "FoldRecord", "GoldRow", "Snapshot", "View", "ViewState"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import lmdb
 import msgspec
@@ -115,10 +116,11 @@ def put_flags(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow, flags: 
 def count_question(txn: lmdb.Transaction, tables: Tables, assertion: Assertion, by: int) -> None:
     """Count a claim (`by` 1) or uncount it (-1), and see whether a crowd stands alone there."""
     key = keys.question_key(assertion.subject, assertion.predicate)
-    counts = list((tables.questions.get(txn, key) or rows.QuestionRow()).by_tier)
-    counts[assertion.source_class] += by
+    before = (tables.questions.get(txn, key) or rows.QuestionRow()).by_tier
+    tier = assertion.source_class
+    counts = (*before[:tier], before[tier] + by, *before[tier + 1 :])
     if any(counts):
-        tables.questions.put(txn, key, (counts,))
+        tables.questions.put(txn, key, rows.QuestionRow(cast("rows.ByTier", counts)))
     else:
         tables.questions.delete(txn, key)
     if is_crowd(counts):

@@ -152,10 +152,13 @@ class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     scores: Scores
 
 
+ByTier = tuple[int, int, int, int, int, int]
+
+
 class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
     """How many claims a subject and predicate have, by tier."""
 
-    by_tier: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
+    by_tier: ByTier = (0, 0, 0, 0, 0, 0)
 
 
 class ViewState(msgspec.Struct, frozen=True, array_like=True):

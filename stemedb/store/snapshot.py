@@ -61,6 +61,11 @@ class Snapshot:
         """
         return bisect_right(range(1, self.state.applied_seq + 1), moment_us, key=self.recorded_at)
 
+    def kinds_there(self) -> tuple[bool, bool, bool]:
+        """Say whether there is any gold standard, any claim in quarantine, anything erased."""
+        tables, txn = self._tables, self._txn
+        return tables.golds.count(txn) > 0, tables.held.count(txn) > 0, tables.erased.count(txn) > 0
+
     # -- claims --
 
     def claim(self, claim_id: bytes) -> ClaimRow | None:

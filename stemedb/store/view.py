@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import threading
@@ -15,6 +16,7 @@ import lmdb
 from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
+from stemedb.store.buffered import Buffered
 from stemedb.store.environment import (
     COPY_NAME,
     Environment,
@@ -137,9 +139,15 @@ class View:
         tables, chores = self._env.tables, self._env.chores
         tables.marks.begin(records[-1].seq)
         with self._env.lmdb.begin(write=True) as txn:
+            # Counters are read and written once a batch: many of its claims share a question or an agent.
+            counting = copy.copy(tables)
+            counting.questions = questions = Buffered(tables.questions)
+            counting.agents = agents = Buffered(tables.agents)
             for record in records:
                 chores.note(txn, tables, record)
-                added += fold_record(txn, tables, record)
+                added += fold_record(txn, counting, record)
+            questions.flush(txn)
+            agents.flush(txn)
             last = records[-1]
             state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
             tables.meta.put(txn, keys.STATE, state)
