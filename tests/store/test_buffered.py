@@ -56,13 +56,10 @@ def test_the_state_does_not_depend_on_the_batches(tmp_path: Path, batch: int) ->
 
 
 def _records() -> list[Record]:
-    claims = [
-        checked(SIGNERS[at % 3], subject=f"s{at % 4}", object=number(at), timestamp=at)
-        for at in range(CLAIMS)
-    ]
-    return [
-        Record(
-            at + 1, 1_000_000 + at, RecordType.ASSERTION, encode_assertion(each.canonical, each.signatures)
-        )
-        for at, each in enumerate(claims)
-    ]
+    return [_record(at) for at in range(CLAIMS)]
+
+
+def _record(at: int) -> Record:
+    claim = checked(SIGNERS[at % 3], subject=f"s{at % 4}", object=number(at), timestamp=at)
+    body = encode_assertion(claim.canonical, claim.signatures)
+    return Record(at + 1, 1_000_000 + at, RecordType.ASSERTION, body)
