@@ -188,6 +188,7 @@ VERIFY_THREADS: Final = 2  # that share the signatures of one bulk chunk
 BULK_HELPERS: Final = VERIFY_THREADS + BULK_REQUESTS_MAX  # each request may have a chunk being written, too
 
 # -- the service's life --
+COLLECT_AFTER_OBJECTS: Final = 50_000  # made and not freed, before circles among them are looked for
 START_GRACE_S: Final = 2.0  # before it accepts although it is not ready
 DRAIN_IDLE_S: Final = 0.5  # how long a silent connection may still send a request while draining
 DRAIN_TIMEOUT_S: Final = 7.0  # for everything that was connected

@@ -15,7 +15,7 @@ NEUTRAL_TRUST = 0.5
 ValueKey = tuple[int, "str | float | bool"]
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A claim as a lens sees it, enriched with all that the lens may need.
 
     `confidence` is the effective one, or the raw one where the question asked for `decay=false`; `votes`
@@ -75,5 +75,11 @@ def group_by_value(candidates: Iterable[Candidate]) -> dict[ValueKey, list[Candi
     """Return the candidates by equal value."""
     groups: dict[ValueKey, list[Candidate]] = {}
     for candidate in candidates:
-        groups.setdefault(candidate.value_key, []).append(candidate)
+        value = candidate.value
+        key = (value.kind, value.value)
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [candidate]
+        else:
+            group.append(candidate)
     return groups

@@ -26,12 +26,8 @@ class ValueShare(NamedTuple):
 
 def claim_weight(candidate: Candidate) -> float:
     """Return the skeptic's weight of one claim; never negative."""
-    return (
-        candidate.confidence
-        * WEIGHTS[candidate.tier]
-        * (candidate.trust / NEUTRAL_TRUST)
-        * max(0.0, 1.0 + candidate.votes)
-    )
+    weight = candidate.confidence * WEIGHTS[candidate.tier] * (candidate.trust / NEUTRAL_TRUST)
+    return weight * max(0.0, 1.0 + candidate.votes) if candidate.votes else weight
 
 
 def value_shares(candidates: Sequence[Candidate]) -> list[ValueShare]:
@@ -40,16 +36,25 @@ def value_shares(candidates: Sequence[Candidate]) -> list[ValueShare]:
     Where all weights are 0 the shares are equal.
     """
     groups = list(group_by_value(candidates).values())
-    weights = [fsum(map(claim_weight, claims)) for claims in groups]
-    total = fsum(weights)
-    shares = [weight / total if total > 0.0 else 1.0 / len(groups) for weight in weights]
+    shares = _shares(groups)
     values = [ValueShare(share, claims, newest(claims)) for share, claims in zip(shares, groups, strict=True)]
     return sorted(values, key=lambda value: (-value.share, tie_key(value.newest)))
 
 
-def conflict_of(shares: Sequence[ValueShare]) -> float:
+def _shares(groups: Sequence[Sequence[Candidate]]) -> list[float]:
+    """Return each group's part of all weight."""
+    weights = [fsum([claim_weight(claim) for claim in claims]) for claims in groups]
+    total = fsum(weights)
+    return [weight / total if total > 0.0 else 1.0 / len(groups) for weight in weights]
+
+
+def conflict_of(values: Sequence[ValueShare]) -> float:
     """Return the conflict score 0..1 of a quarrel; 0 for one value or none."""
-    parts = [value.share for value in shares if value.share > 0.0]
+    return _entropy([value.share for value in values])
+
+
+def _entropy(shares: Sequence[float]) -> float:
+    parts = [share for share in shares if share > 0.0]
     if len(parts) <= 1:
         return 0.0
     entropy = -fsum(part * log(part) for part in parts)
@@ -58,4 +63,5 @@ def conflict_of(shares: Sequence[ValueShare]) -> float:
 
 def conflict_score(candidates: Sequence[Candidate]) -> float:
     """Return the conflict score 0..1 over `candidates`, as every lens reports it."""
-    return conflict_of(value_shares(candidates))
+    # Neither order nor the newest of each value counts here: sums are exact.
+    return _entropy(_shares(list(group_by_value(candidates).values())))

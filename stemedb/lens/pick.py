@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from stemedb.lens.candidate import Candidate, Contribution, Resolution, tie_key
+from stemedb.lens.candidate import Candidate, Contribution, Resolution
 from stemedb.lens.conflict import conflict_score
 
 NOBODY = Resolution(None, 0, 0.0, 0.0, ())
@@ -25,7 +25,8 @@ def pick_highest(
     if not candidates:
         return NOBODY
     winner = min(
-        candidates if considered is None else considered, key=lambda each: (-score(each), tie_key(each))
+        candidates if considered is None else considered,
+        key=lambda each: (-score(each), -each.timestamp, each.id),  # ties end as `tie_key` has it
     )
     return Resolution(
         winner,

@@ -1,4 +1,8 @@
-"""The structs of the model: an assertion, its value, its signatures."""
+"""The structs of the model: an assertion, its value, its signatures.
+
+None of them can be part of a circle, so the collector of circles need not look at them: a question makes
+thousands.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +44,14 @@ class Lifecycle(IntEnum):
     REJECTED = 4
 
 
-class Value(msgspec.Struct, frozen=True, array_like=True):
+class Value(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The object of a claim. A number is always a float, even when integral."""
 
     kind: ObjectKind
     value: str | float | bool
 
 
-class Assertion(msgspec.Struct, frozen=True, array_like=True):
+class Assertion(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What somebody claims, in the canonical order of its twelve fields (claims.md 1).
 
     Hashes are raw bytes (32, `visual_hash` 8); `vector` is little-endian float32; `timestamp` is Unix
@@ -68,7 +72,7 @@ class Assertion(msgspec.Struct, frozen=True, array_like=True):
     vector: bytes | None = None
 
 
-class Signature(msgspec.Struct, frozen=True, array_like=True):
+class Signature(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One agent's Ed25519 signature of a claim's id; `timestamp` is when it signed, in Unix seconds."""
 
     agent_id: bytes

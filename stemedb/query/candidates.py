@@ -72,16 +72,29 @@ class Search:
     def all_matching(self) -> list[SeenClaim]:
         """Return every claim that passes; raises as `candidates` does."""
         found = []
-        for looked, (_, seen) in enumerate(self._visible(), start=1):
+        question, moment, around = self.question, self.moment, self.around
+        looked = 0
+        for row in self._rows():
+            self.deadline.look()
+            seen = see(row, moment, around, decay=question.decay)
+            if seen is None:
+                continue
+            looked += 1
             if looked > limits.CANDIDATES_MAX:
                 raise Unprocessable(
                     f"more than {limits.CANDIDATES_MAX} claims bear on this question",
                     code="too_many_candidates",
                     hint="Ask about a narrower subject, or page through the claims without a lens.",
                 )
-            if passes(self.question, seen):
+            if passes(question, seen):
                 found.append(seen)
         return found
+
+    def _rows(self) -> Iterator[ClaimRow]:
+        """Yield all claims, without their places."""
+        if self._subjects is not None:
+            return (row for _, row in self._walk(None))
+        return (row for _, row in self._snapshot.walk(self.question.subject, self.question.predicate))
 
     def _walk(self, after: bytes | None) -> Iterator[tuple[bytes, ClaimRow]]:
         if self._subjects is None:

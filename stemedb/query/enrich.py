@@ -85,15 +85,13 @@ class Surroundings:
 
     def mean_trust(self, signatures: Sequence[Signature]) -> float:
         """Return the mean trust 0..1 of those who signed; the neutral one for nobody."""
-        if not signatures:
+        if not signatures or not self.anybody_judged:
             return NEUTRAL_TRUST
         return fsum([self.trust(signature.agent_id) for signature in signatures]) / len(signatures)
 
     def trust(self, agent_id: bytes) -> float:
         """Return an agent's trust 0..1: the last judgement visible, drifted to the question's clock."""
-        if self._anybody_judged is None:
-            self._anybody_judged = self._snapshot.has_trust
-        if not self._anybody_judged:
+        if not self.anybody_judged:
             return NEUTRAL_TRUST
         if agent_id not in self._trust:
             row = self.last_judgement(agent_id)
@@ -103,6 +101,13 @@ class Surroundings:
                 elapsed_us = self.moment.clock_s * US_PER_S - row.recorded_at
                 self._trust[agent_id] = drifted(row.millionths, elapsed_us) / TRUST_ONE
         return self._trust[agent_id]
+
+    @property
+    def anybody_judged(self) -> bool:
+        """Whether any agent was ever judged; where not, trust costs nothing."""
+        if self._anybody_judged is None:
+            self._anybody_judged = self._snapshot.has_trust
+        return self._anybody_judged
 
     def last_judgement(self, agent_id: bytes) -> TrustRow | None:
         """Return an agent's last judgement visible."""

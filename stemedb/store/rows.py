@@ -19,7 +19,7 @@ RELEASED = 0x08
 """The claim came out of the quarantine: its record is a release."""
 
 
-class ClaimRow(msgspec.Struct, frozen=True, array_like=True):
+class ClaimRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A claim; `recorded_at` in microseconds. `flags` say which other tables hold more about it."""
 
     flags: int

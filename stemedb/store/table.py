@@ -120,8 +120,9 @@ class Table(Generic[Row]):
             cursor.putmulti(rows, append=True)
 
     def _decode(self, key: bytes, value: Buffer) -> Row:
-        payload = value[: -_CRC.size]
-        if len(value) <= _CRC.size or crc32c(payload, crc32c(key)) != _CRC.unpack(value[-_CRC.size :])[0]:
+        size = len(value) - _CRC.size
+        payload = value[:size]
+        if size <= 0 or crc32c(payload, crc32c(key)) != _CRC.unpack_from(value, size)[0]:
             raise self._corrupt(key, "does not fit its checksum")
         return self._decoder.decode(payload)
 
