@@ -27,6 +27,7 @@ TITLES: Final = {
     "bulk": "Many claims a request",
     "growing": "What size costs",
     "guards": "What guards cost, and what hostile clients do",
+    "parts": "What one durable claim is made of",
     "twins": "Against what one would build instead",
 }
 """The measurements whose results are ratios, in the order of the page."""
