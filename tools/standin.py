@@ -56,6 +56,31 @@ name=Hollow stand-ins
 baseurl=file:///srv/hollow
 gpgcheck=0
 END
+# Debian's programs where Red Hat's packages have them, and nginx set up as there: no server is the default.
+ln -s prometheus-node-exporter /usr/bin/node_exporter
+ln -s cron /usr/sbin/crond
+rm -r /etc/nginx/sites-enabled /etc/nginx/sites-available
+cat > /etc/nginx/nginx.conf <<'END'
+user www-data;
+worker_processes auto;
+error_log /var/log/nginx/error.log;
+pid /run/nginx.pid;
+events { worker_connections 1024; }
+http {
+    access_log /var/log/nginx/access.log;
+    sendfile on;
+    types_hash_max_size 4096;
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
+    include /etc/nginx/conf.d/*.conf;
+    server {
+        listen 80;
+        listen [::]:80;
+        server_name _;
+        root /usr/share/nginx/html;
+    }
+}
+END
 rm -f /etc/debian_version /etc/os-release /usr/lib/os-release
 cat > /etc/os-release <<END
 NAME="Red Hat Enterprise Linux"
