@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 FIRST, NEXT, THIRD = "0.1.0", "0.2.0", "0.3.0"
+# What goes back together with a release.
+TOGETHER = "cat /etc/stemedb/config.env /etc/systemd/system/stemedb-api.{service,socket}"
 # Ends with the status that systemd does not restart after, so that only traffic starts it again.
 BROKEN = 'raise BadSettings("broken on purpose")'
 
@@ -80,7 +82,7 @@ def test_restarts_without_a_failed_request(
 def test_returns_by_itself_from_a_broken_release(
     operator: Operator, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    before = release(operator), operator.run("cat /etc/stemedb/config.env /etc/systemd/system/stemedb-api.*")
+    before = release(operator), operator.run(TOGETHER)
     broken = checkout(tmp_path, THIRD, broken=BROKEN)
     started = time.monotonic()
     with Traffic(operator.url) as traffic:
@@ -92,7 +94,7 @@ def test_returns_by_itself_from_a_broken_release(
     assert said in run.output, run.output
     assert "broken on purpose" in run.output.partition("Its journal, last lines:")[2]
     assert operator.version == NEXT
-    after = release(operator), operator.run("cat /etc/stemedb/config.env /etc/systemd/system/stemedb-api.*")
+    after = release(operator), operator.run(TOGETHER)
     assert after == before
     check_nobody_failed(operator, traffic)
     assert operator.run(f"ls -d /opt/stemedb/releases/{THIRD}-*/.complete") != ""  # for whoever looks why
