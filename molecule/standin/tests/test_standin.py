@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 from tests.host.playbook import ROOT
@@ -43,3 +44,48 @@ def test_keeps_the_rules_where_the_family_has_them(machine: Machine) -> None:
     machine.run(
         "test -s /etc/sysconfig/iptables && test -s /etc/sysconfig/ip6tables && test ! -e /etc/iptables"
     )
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("nginx.service", "stemedb-tls-expiry.timer", "prometheus-node-exporter.service"),
+        *(
+            "stemedb-firewall.service",
+            "stemedb-archive.service",
+            "stemedb-verify.timer",
+            "stemedb-drill.timer",
+        ),
+    ],
+)
+def test_runs_what_stands_around_the_service(machine: Machine, unit: str) -> None:
+    state = machine.shown(unit, "ActiveState", "UnitFileState", "NeedDaemonReload")
+    assert state == {"ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+
+
+def test_serves_over_tls_beside_the_familys_own_server(machine: Machine) -> None:
+    machine.run("nginx -t && test -f /etc/nginx/conf.d/stemedb.conf && test ! -e /etc/nginx/sites-enabled")
+    asked = (
+        "import ssl, http.client as h;"
+        "c = h.HTTPSConnection('127.0.0.1', context=ssl._create_unverified_context());"
+        "c.request('GET', '/v1/health'); print(c.getresponse().status);"
+        "c = h.HTTPConnection('127.0.0.1'); c.request('GET', '/'); print(c.getresponse().status)"
+    )
+    assert machine.run(f'python3 -c "{asked}"').split() == ["200", "308"]
+
+
+def test_shows_the_hosts_metrics_by_the_familys_program(machine: Machine) -> None:
+    assert "path=/usr/bin/node_exporter ;" in machine.run(
+        "systemctl show --property=ExecStart prometheus-node-exporter.service"
+    )
+    asked = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    shown = machine.run(f'python3 -c "{asked}"')
+    assert "stemedb_tls_cert_expiry_seconds " in shown
+    assert "node_memory_MemTotal_bytes " in shown
+
+
+def test_makes_a_backup_by_the_pilots_script(machine: Machine) -> None:
+    machine.run("crontab -l | grep -q '^0 2 [*] [*] [*] /usr/local/bin/backup-stemedb.sh '")
+    before = machine.run("ls /backups").split()
+    machine.run("/usr/local/bin/backup-stemedb.sh")
+    assert len(machine.run("ls /backups").split()) > len(before)

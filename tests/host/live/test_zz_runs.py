@@ -55,12 +55,15 @@ def test_fails_with_the_journal_and_heals(machine: Machine) -> None:
     assert machine.get("/v1/health")["status"] == "healthy"
 
 
-def test_restarts_what_a_killed_run_left_unseen(machine: Machine) -> None:
+def test_makes_good_what_a_killed_run_left(machine: Machine) -> None:
+    exported = "/var/lib/stemedb-metrics/stemedb_tls.prom"
     before = machine.shown("stemedb-api.service", "InvocationID")
     machine.run("touch /etc/stemedb/config.env")  # newer than the process that read it
+    machine.run(f"rm {exported}")  # a handler's, which had not run
     run = machine.play()
     assert run.status == 0, run.output
     assert machine.shown("stemedb-api.service", "InvocationID") != before
+    machine.run(f"grep stemedb_tls_cert_expiry_seconds {exported}")
 
 
 def test_hides_secrets(machine: Machine) -> None:
