@@ -38,8 +38,10 @@ GROUPS = ("stemedb", "stemedb_monitoring")
 # Each change of the sources makes one; as many checkouts can work beside each other.
 ROOTS_MAX = 6
 REST_SCRIPT = "systemctl stop stemedb-api.socket stemedb-api.service"
-# What a root must not hand on: a log of its own, which every host started from it would continue.
+# What a root must not hand on: a log of its own, which every host started from it would continue, and the
+# trust in that log's key, which no host has.
 EMPTIED = ("data/wal", "data/db", "backups", "var/log/journal")
+LEFT_OUT = ("etc/stemedb/trusted_keys",)
 
 
 def main() -> None:
@@ -90,13 +92,16 @@ def bake(host: str, name: str) -> None:
     for emptied in EMPTIED:
         for path in (folder / emptied).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for left_out in LEFT_OUT:
+        (folder / left_out).unlink()
     forget_old()
 
 
 def root_name() -> str:
     """The name for the sources as they are now."""
     house = wheelhouse.Wheelhouse(HOST_PYTHON, HOST_ARCH, Path())
-    recipe = [testhost.base_root().name, GROUPS, EMPTIED, wheelhouse.digest(house), playbook_digest()]
+    emptied = [*EMPTIED, *LEFT_OUT]
+    recipe = [testhost.base_root().name, GROUPS, emptied, wheelhouse.digest(house), playbook_digest()]
     return f"{KIND}-{short_hash(recipe)}"
 
 

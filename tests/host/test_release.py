@@ -55,6 +55,13 @@ def test_spares_the_running_release_and_the_newest(tmp_path: Path, keep: int, go
     assert {path.name for path in release.spare(tmp_path, "b-2", keep)} == gone
 
 
+def test_spares_a_release_that_was_healthy_before_one_that_never_was(tmp_path: Path) -> None:
+    for age, name in enumerate(("a-1", "b-2", "c-3")):
+        make(tmp_path, name, age)
+    (tmp_path / "a-1" / ".kept").mkdir()
+    assert [path.name for path in release.spare(tmp_path, "c-3", 2)] == ["b-2"]
+
+
 def test_keeps_the_archive_of_the_release_being_built(tmp_path: Path) -> None:
     (tmp_path / "b-2.tar").touch()
     (tmp_path / "a-1.tar").touch()

@@ -43,6 +43,7 @@ from pathlib import Path  # noqa: E402
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
 COMPLETE = ".complete"
+KEPT = ".kept"  # what stemedb_kept makes of a release that was healthy
 
 
 class ReleaseError(Exception):
@@ -128,10 +129,13 @@ def run(command: list[str], extra: dict[str, str], cwd: Path | None = None) -> N
 
 
 def spare(folder: Path, current: str, keep: int) -> list[Path]:
-    """Return the releases that may go: all but the current and the newest, and what was never completed."""
-    kept = complete_releases(folder)
-    newest = [path for path in kept if path.name != current][: max(keep - 1, 0)]
-    stay = {current, *(path.name for path in newest)}
+    """Return the releases that may go: all but the current and the newest, and what was never completed.
+
+    One that has been healthy is never given up for one that has not.
+    """
+    others = [path for path in complete_releases(folder) if path.name != current]
+    others.sort(key=lambda path: not (path / KEPT).exists())
+    stay = {current, *(path.name for path in others[: max(keep - 1, 0)])}
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in found if path.name.removesuffix(".tar") not in stay]
 

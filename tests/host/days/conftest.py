@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 HTTP_TIMEOUT_S = 30
 # A quota that steady clients cannot use up.
 SETTINGS = {"STEMEDB_METER_QUOTA": 10_000_000}
+# For tests that look at the service and its archive alone: nothing else is converged.
+SERVICE_ALONE: dict[str, object] = {
+    "stemedb_firewall_enabled": False,
+    "stemedb_nginx_enabled": False,
+    "stemedb_node_exporter_install": "none",
+}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -32,11 +38,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 class Operator:
     """One host, and the playbooks of any checkout against it."""
 
-    def __init__(self, host: Container, folder: Path) -> None:
+    def __init__(self, host: Container, folder: Path, *, service_alone: bool = False) -> None:
         self.host = host
         self.run = host.run
         self.url = f"http://{host.address}:18180"
-        self.inventory = host.inventory(folder, groups=converged.GROUPS)
+        self.inventory = host.inventory(folder, groups=["stemedb"] if service_alone else converged.GROUPS)
+        self.variables = {"stemedb_settings": SETTINGS, **(SERVICE_ALONE if service_alone else {})}
 
     def play(
         self,
@@ -49,7 +56,7 @@ class Operator:
         """Run a checkout's playbook; `callbacks` is a folder of plugins that listen."""
         return play(
             *("-i", str(self.inventory), str(checkout / playbook), *arguments),
-            variables={"stemedb_settings": SETTINGS, **(variables or {})},
+            variables={**self.variables, **(variables or {})},
             cwd=checkout,
             callbacks=callbacks,
         )
@@ -80,8 +87,8 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """The operator of a fresh converged host; one a module."""
+    """The operator of a fresh converged host; one a module, whose LEAN says that the service is enough."""
     folder = tmp_path_factory.mktemp("host")
     name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
     with container(name, folder, root=converged.root()) as host:
-        yield Operator(host, folder)
+        yield Operator(host, folder, service_alone=getattr(request.module, "LEAN", False))

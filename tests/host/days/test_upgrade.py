@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+LEAN = True
 FIRST, NEXT, THIRD = "0.1.0", "0.2.0", "0.3.0"
 # What goes back together with a release.
 TOGETHER = "cat /etc/stemedb/config.env /etc/systemd/system/stemedb-api.{service,socket}"
