@@ -142,7 +142,8 @@ class Application:
         if isinstance(error, Corrupt):
             self._service.note_corrupt(error)
         self._service.telemetry.rejected.labels(error.reason).inc()
-        environ["stemedb.refused"] = error
+        # Not the error: it knows the frames it came through, which know the request, and none would ever go.
+        environ["stemedb.refused"] = error.reason
         if error.status >= StemedbError.status:
             self._gate.refund(environ)
         return refusal(error, environ["stemedb.request_id"])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stemedb.api.server import Server
 
 FOREVER: Final = float("inf")
+_NOTHING: Final = io.BytesIO()
 
 
 class Stage(Enum):
@@ -121,6 +122,8 @@ class Connection(HTTPConnection):
     def __init__(self, server: Server, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Take over `sock`, which does not block."""
         super().__init__(server, sock, lambda *_: None)
+        # cheroot keeps what they answer, in a circle that would keep the connection, too. Nobody asks here.
+        del self.resolve_peer_creds, self.get_peer_creds
         self.fd = sock.fileno()
         host = str(address[0])
         # An IPv6 socket shows IPv4 clients in mapped form; logs and limits want the address itself.
@@ -192,6 +195,7 @@ class Connection(HTTPConnection):
             # The last that is done here: the other step may begin before this returns.
             self.unfinished.reply.when_ready(self._go_on)
         else:
+            self.rfile = _NOTHING  # a connection that waits, maybe for long, need not hold its last request
             self.server.intake.answered(self, keep=keep)
 
     def _go_on(self) -> None:

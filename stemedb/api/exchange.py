@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from stemedb.api.routes import Route
-    from stemedb.errors import StemedbError
     from stemedb.telemetry import Telemetry
 
 Environ = dict[str, Any]
@@ -47,7 +46,7 @@ class Notes:
         level = logging.DEBUG if route and route.quiet and status < _WELL else logging.INFO
         if not self._log.is_enabled_for(level):
             return
-        error: StemedbError | None = environ.get("stemedb.refused")
+        code: str | None = environ.get("stemedb.refused")
         key_id = caller_of(environ).key_id
         self._log.log(
             level,
@@ -62,7 +61,7 @@ class Notes:
             duration_ms=exchange.duration_ms,
             **_who(environ),
             **({"key": key_id.hex()} if key_id else {}),
-            **({"code": error.reason} if error else {}),
+            **({"code": code} if code else {}),
         )
 
     def _counter(self, endpoint: str, method: str, status: int) -> Counter:

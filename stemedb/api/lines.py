@@ -46,7 +46,9 @@ class Lines:
             return Paid(checked, guards.house.take(statement, self._name, None, engine.view))
         except StemedbError as error:
             blame(self.service, self.caller, error)
-            return error
+            # What it was raised through holds the line, in a circle that is found late.
+            error.__context__ = error.__cause__ = None
+            return error.with_traceback(None)
 
     def settle(self, paid: Paid, result: Outcome | StemedbError) -> None:
         """Settle a line when it is known what became of it."""
