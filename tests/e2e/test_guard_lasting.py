@@ -123,8 +123,9 @@ def test_each_class_of_paths_says_its_pace(
     content = {"Content-Type": "application/x-ndjson" if path.endswith("bulk") else "application/json"}
     reply = paced.request(method, path, body, content)
     assert reply.headers["RateLimit-Limit"] == str(int(pace.value.capacity))
-    # A thousand a second come back: what this request took may be there again.
-    assert pace.value.capacity - 1 <= int(reply.headers["RateLimit-Remaining"]) <= pace.value.capacity
+    # What this request took may be there again, and probes were asked at the start, too.
+    remaining = int(reply.headers["RateLimit-Remaining"])
+    assert 0.9 * pace.value.capacity <= remaining <= pace.value.capacity
     assert int(reply.headers["RateLimit-Reset"]) <= 1
 
 
