@@ -5,6 +5,7 @@ Units of a host want a host; here are short loads on a service of the test's own
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,8 @@ from stemedb.client import Client
 from stemedb.errors import StemedbError
 from tests.cli.running import Cli
 from tests.e2e.service import ServiceProcess
+
+FAILING = "import sys; print('at work', file=sys.stderr); print('fail: nothing is whole'); sys.exit(65)"
 
 
 @pytest.fixture
@@ -50,11 +53,12 @@ def test_examine_names_what_fails_and_goes_on(service: ServiceProcess) -> None:
         lambda _: lambda _: None,
         "stemedb-no-such-unit.service",
         "http://127.0.0.1:1",
-        ["false"],
+        [sys.executable, "-c", FAILING],
         wait_for_alert=False,
     )
     service.stop()
     results = [each for each in examine(trying) if each.name not in MOMENTS]
+    assert "fail: nothing is whole" in [each.seen for each in results]
     assert {each.result for each in results} == {FAIL}
     assert all(each.seen for each in results)
 

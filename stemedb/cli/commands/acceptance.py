@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +13,7 @@ from stemedb.cli.commands.bench import bar
 from stemedb.cli.output import note, print_json, print_table
 from stemedb.cli.session import connected
 from stemedb.cli.trial.criteria import CLAIMS, FAIL, INGESTS_PER_S, LONG_S, SHORT_S, Trying, examine
+from stemedb.cli.trial.scratch import scratch_folder
 from stemedb.errors import Invalid
 
 if TYPE_CHECKING:
@@ -53,24 +56,18 @@ def acceptance(  # noqa: PLR0913 - click's own shape
     seconds = LONG_S if long else SHORT_S
     if not yes:
         _confirm(session.profile.url, int(CLAIMS + INGESTS_PER_S * seconds))
-    drill: Sequence[str] | None = None
-    if backup_dir is not None:
-        drill = [
-            sys.executable,
-            "-m",
-            "stemedb.cli.main",
-            "drill",
-            "--from",
-            backup_dir,
-            "--scratch",
-            scratch,
-        ]
-    trying = Trying(session.client, seconds, bar, unit, prometheus, drill, wait_for_alert=long)
     found = []
-    for criterion in examine(trying):
-        found.append(criterion)
-        if sys.stderr.isatty():
-            note(f"{criterion.result:<8} {criterion.name}: {criterion.seen}")
+    with ExitStack() as stack:
+        drill: Sequence[str] | None = None
+        if backup_dir is not None:
+            folder = stack.enter_context(scratch_folder(Path(scratch)))
+            place = ["--from", backup_dir, "--scratch", str(folder)]
+            drill = [sys.executable, "-m", "stemedb.cli.main", "drill", *place]
+        trying = Trying(session.client, seconds, bar, unit, prometheus, drill, wait_for_alert=long)
+        for criterion in examine(trying):
+            found.append(criterion)
+            if sys.stderr.isatty():
+                note(f"{criterion.result:<8} {criterion.name}: {criterion.seen}")
     if as_json:
         print_json({"criteria": [each._asdict() for each in found]})
     else:

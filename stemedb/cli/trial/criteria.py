@@ -219,11 +219,12 @@ def _prometheus(url: str, what: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _run(command: Sequence[str]) -> str:
-    """Run a program to its end; return its last line, raise it if it failed."""
+    """Run a program to its end; return the last line of its result, raise it if it failed."""
     done = subprocess.run(  # noqa: S603 - systemctl, and this very program
         list(command), capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False
     )
-    lines = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).strip().splitlines()
+    # What a program says while it works stands beside its result, which a refusal has none of.
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
     if done.returncode:
         raise StemedbError(lines[-1] if lines else f"{command[0]} ended with {done.returncode}")
     return lines[-1] if lines else "done"

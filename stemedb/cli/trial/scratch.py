@@ -23,11 +23,12 @@ _LOOK_S = 0.05
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """Give a folder in `parent`, removed afterwards; raises `BadSettings` where none can be made."""
     try:
-        with tempfile.TemporaryDirectory(prefix="stemedb-bench-", dir=parent) as name:
-            yield Path(name)
+        folder = tempfile.TemporaryDirectory(prefix="stemedb-trial-", dir=parent)
     except OSError as error:
-        hint = "Name a folder on the disk that will hold the data: --folder."
+        hint = "Name a folder on the disk that will hold the data."
         raise BadSettings(f"{parent} cannot be written: {error.strerror}", hint=hint) from error
+    with folder as name:
+        yield Path(name)
 
 
 @contextmanager
