@@ -13,7 +13,7 @@ from stemedb.cli.commands.bench import bar
 from stemedb.cli.output import note, print_json, print_table
 from stemedb.cli.session import connected
 from stemedb.cli.trial.criteria import CLAIMS, FAIL, INGESTS_PER_S, LONG_S, SHORT_S, Trying, examine
-from stemedb.cli.trial.scratch import scratch_folder
+from stemedb.cli.trial.scratch import folder_to_make
 from stemedb.errors import Invalid
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def acceptance(  # noqa: PLR0913 - click's own shape
     with ExitStack() as stack:
         drill: Sequence[str] | None = None
         if backup_dir is not None:
-            folder = stack.enter_context(scratch_folder(Path(scratch)))
+            folder = stack.enter_context(folder_to_make(Path(scratch)))
             place = ["--from", backup_dir, "--scratch", str(folder)]
             drill = [sys.executable, "-m", "stemedb.cli.main", "drill", *place]
         trying = Trying(session.client, seconds, bar, unit, prometheus, drill, wait_for_alert=long)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -29,6 +30,18 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         raise BadSettings(f"{parent} cannot be written: {error.strerror}", hint=hint) from error
     with folder as name:
         yield Path(name)
+
+
+@contextmanager
+def folder_to_make(parent: Path) -> Iterator[Path]:
+    """Give the name of a folder in `parent` for a program to make, which may run as another account.
+
+    Afterwards it is removed, if it is there and empty.
+    """
+    folder = parent / f"stemedb-trial-{secrets.token_hex(4)}"
+    yield folder
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager
