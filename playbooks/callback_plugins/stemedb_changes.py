@@ -66,7 +66,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible ships no typ
         names = self.changed.setdefault(host.get_name(), [])
         names.append(result._task.get_name())  # noqa: SLF001
         if self.play.get_vars().get(DRIFT):
-            self.play.get_variable_manager().set_nonpersistent_facts(host, {CHANGES: names})
+            self.play.get_variable_manager().set_nonpersistent_facts(host.get_name(), {CHANGES: names})
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ANN401, ARG002
         """Write the run down, if anybody wants it."""
