@@ -52,7 +52,7 @@ BY_HAND = {
         "sed -i 's/WatchdogSec=60s/WatchdogSec=0/' /etc/systemd/system/stemedb-archive.service;"
         " chmod 0777 /usr/local/bin/backup-stemedb.sh; crontab -r; systemctl stop stemedb-drill.timer",
         {
-            "Write the units",
+            "Write the archive's unit",
             "Write the scripts",
             "Write the line of root's crontab",
             "Start the timers, or stop them",
@@ -60,7 +60,7 @@ BY_HAND = {
         "-WatchdogSec=0",
     ),
     "stemedb_monitoring": ByHand(
-        "sed -i 's/scrape_interval: 15s/scrape_interval: 5m/' /etc/prometheus/prometheus.yml;"
+        "sed -i 's/scrape_interval: .*/scrape_interval: 5m/' /etc/prometheus/prometheus.yml;"
         " systemctl stop prometheus.service",
         {"Write the configuration", "Enable and start Prometheus"},
         "-  scrape_interval: 5m",
