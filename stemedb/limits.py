@@ -69,7 +69,8 @@ VIEW_COMPACT_LOOK_S: Final = 3600  # how often the clock is looked at
 MARKS: Final = 16_384  # places, a power of two, by which subjects note when they last changed
 
 # -- answers that are remembered --
-ANSWERS_KEPT_BYTES_MAX: Final = 8 * MIB  # of replies, within the second they were computed in
+ANSWER_CLOCK_STEP_S: Final = 5  # how often the clock of answers goes on: ages are counted up to it
+ANSWERS_KEPT_BYTES_MAX: Final = 8 * MIB  # of replies, within the step they were computed in
 ANSWERS_KEPT_OVERHEAD_BYTES: Final = 2048  # what each counts for beside its bytes
 
 # -- audits of questions --

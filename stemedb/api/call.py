@@ -43,7 +43,7 @@ class Call:
 
     def label(self) -> str:
         """Return what the client calls itself, for audits; it proves nothing. Empty where it says nothing."""
-        given = (self.header("X-Agent-Id") or "")[: limits.AGENT_LABEL_CHARS_MAX]
+        given: str = self.environ.get("HTTP_X_AGENT_ID", "")[: limits.AGENT_LABEL_CHARS_MAX]
         return given if given.isascii() and given.isprintable() else ""
 
     @property
@@ -138,22 +138,28 @@ def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
 
 
 class Reply(bottle.HTTPResponse):  # type: ignore[misc]  # bottle has no types
-    """A reply with JSON in it: what bottle checks of each header and status, this knows to be right."""
+    """A reply of ours: what bottle checks of each header and status, this knows to be right."""
 
-    def __init__(self, body: bytes, status: int, seq: int | None) -> None:
-        """Say `body`, and the log position `seq` if there is one."""
+    def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
+        """Say `body`; names and values of `headers` are ASCII, names as HTTP usually spells them."""
         self._cookies = None
-        self._headers = {"Content-Type": [JSON]}
-        if seq is not None:
-            self._headers["Stemedb-Seq"] = [str(seq)]
+        self._headers = {name: [value] for name, value in headers.items()}
         self.body = body
         self._status_code = status
         self._status_line = _STATUS_LINES[status]
 
+    @property
+    def headerlist(self) -> list[tuple[str, str]]:
+        """The headers, to be added to."""
+        return [(name, value) for name, values in self._headers.items() for value in values]
+
 
 def reply(content: object, status: int = 200, *, seq: int | None = None) -> bottle.HTTPResponse:
     """Return `content` as JSON; `seq` is the log position that the reply saw, or that holds the change."""
-    return Reply(_encoder.encode(content), status, seq)
+    headers = {"Content-Type": JSON}
+    if seq is not None:
+        headers["Stemedb-Seq"] = str(seq)
+    return Reply(_encoder.encode(content), status, headers)
 
 
 def encode(content: object) -> bytes:
@@ -172,19 +178,21 @@ def tagged(call: Call, content: object, *, seq: int) -> bottle.HTTPResponse:
     return tagged_body(call, body, content_hash(body), seq=seq)
 
 
-def tagged_body(call: Call, body: bytes, body_hash: str, *, seq: int) -> bottle.HTTPResponse:
-    """Return what `tagged` does, of a body that is encoded and hashed already."""
+def tagged_body(
+    call: Call, body: bytes, body_hash: str, *, seq: int, audit_id: bytes | None = None
+) -> bottle.HTTPResponse:
+    """Return what `tagged` does, of a body that is encoded and hashed already, and name its audit."""
     etag = f'"{body_hash}"'
-    headers = {"Content-Type": JSON, "Stemedb-Seq": str(seq), "ETag": etag, "Cache-Control": "no-cache"}
-    answer = bottle.HTTPResponse(body, 200, headers)
-    known = call.header("If-None-Match")
+    headers = {"Stemedb-Seq": str(seq), "ETag": etag, "Cache-Control": "no-cache"}
+    if audit_id is not None:
+        headers["Stemedb-Audit-Id"] = audit_id.hex()
+    known = call.environ.get("HTTP_IF_NONE_MATCH")
     if known and (
         known.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in known.split(","))
     ):
-        answer.body = b""
-        answer.status = 304
-        del answer.headers["Content-Type"]
-    return answer
+        return Reply(b"", HTTPStatus.NOT_MODIFIED, headers)
+    headers["Content-Type"] = JSON
+    return Reply(body, HTTPStatus.OK, headers)
 
 
 def refusal(error: StemedbError, request_id: str) -> bottle.HTTPResponse:

@@ -100,9 +100,6 @@ class Exchange:
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> object:
         """Begin the reply (WSGI), with what every reply carries."""
         self.status = int(status[:3])
-        for name, value in headers:
-            if name == "Content-Length":
-                self.bytes = int(value)
         headers.append(("X-Request-Id", self.request_id))
         self._gate.add_headers(self.environ, headers)
         return self._start(status, headers, exc_info)
@@ -115,6 +112,7 @@ class Exchange:
             body = b""
         else:
             headers.append(("Content-Length", str(len(body))))
+        self.bytes = len(body)
         self.start(response.status_line, headers)
         self._notes.note(self)
         return [body]
@@ -122,6 +120,7 @@ class Exchange:
     def pass_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Return the body of a reply that was begun, and have it noted when all of it was sent."""
         if isinstance(body, list):
+            self.bytes = sum(map(len, body))
             self._notes.note(self)
             return body
         return self._streamed(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cheroot.wsgi import Gateway_10
 
@@ -17,6 +17,18 @@ class Gateway(Gateway_10):
     """Calls the application, and sends what it returns as soon as that takes no waiting."""
 
     req: Request
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:  # noqa: ANN401 - what cheroot returns
+        """Begin the reply (WSGI), without what cheroot checks of each header of whatever application."""
+        if self.started_response:
+            return super().start_response(status, headers, exc_info)
+        self.started_response = True
+        self.req.status = status.encode("latin-1")  # type: ignore[assignment]  # bytes once it is known
+        for name, value in headers:
+            if name == "Content-Length":
+                self.remaining_bytes_out = int(value)
+            self.req.outheaders.append((name.encode("latin-1"), value.encode("latin-1")))
+        return self.write
 
     def respond(self) -> None:
         """Answer, or leave the answer with the connection, which then comes back to `finish`."""

@@ -1,8 +1,10 @@
-"""Answers of this second: who asks the same again, while nothing has changed, gets the same bytes.
+"""Answers of now: who asks the same again, while nothing has changed, gets the same bytes.
 
-What an answer says depends on the question, on what had been said, and on the clock, in whole seconds. So an
-answer is remembered until the second is over, in bounded space, and used while the view says that nothing it
-rests on has changed (`View.unchanged`). Nothing is ever stale: an answer says at which position it holds.
+What an answer says depends on the question, on what had been said, and on the clock, from which ages are
+counted. For questions about the present that clock goes on in steps of a few seconds, while the shortest
+half-life is a month. So an answer is remembered until the step is over, in bounded space, and used while the
+view says that nothing it rests on has changed (`View.unchanged`). What was said is never stale: an answer
+says at which position it holds, and its audit by which clock.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ Key = tuple[str, str]
 
 
 class KeptAnswer(NamedTuple):
-    """An answer as it goes out: its body with its hash, as of `seq`, and what there is to note about it."""
+    """An answer as it goes out: its body with its hash, as of `seq`, and what there is to note about it.
+
+    `audit_id` is that of its first audit; none where that was lost.
+    """
 
     question: Question
     seq: int
@@ -29,10 +34,11 @@ class KeptAnswer(NamedTuple):
     body_hash: str
     audit: AuditRow
     counts: Counts
+    audit_id: bytes = b""
 
 
 class KeptAnswers:
-    """The answers of one second. Safe to use from many threads."""
+    """The answers of one step of the clock. Safe to use from many threads."""
 
     def __init__(
         self, bytes_max: int = limits.ANSWERS_KEPT_BYTES_MAX, clock: Callable[[], float] = time.time
@@ -44,25 +50,27 @@ class KeptAnswers:
         self._now: tuple[int, dict[Key, KeptAnswer]] = (0, {})
         self._bytes = 0
 
-    def now_s(self) -> int:
-        """Return which second it is: what is asked now is answered by this clock."""
-        return int(self._clock())
+    def clock_s(self) -> int:
+        """Return the time (Unix seconds) from which answers of now count ages: whole steps."""
+        now_s = int(self._clock())
+        return now_s - now_s % limits.ANSWER_CLOCK_STEP_S
 
-    def find(self, key: Key, clock_s: int) -> KeptAnswer | None:
-        """Return what was answered in the second `clock_s`, if that is remembered."""
-        second, answers = self._now
-        return answers.get(key) if second == clock_s else None
+    def find(self, key: Key) -> KeptAnswer | None:
+        """Return what was answered by the clock of now, if that is remembered."""
+        step_s, answers = self._now
+        return answers.get(key) if step_s == self.clock_s() else None
 
-    def keep(self, key: Key, clock_s: int, answer: KeptAnswer, reply: object) -> None:
+    def keep(self, key: Key, answer: KeptAnswer, reply: object) -> None:
         """Remember an answer whose reply was `reply`, if there is room and it is one of the present."""
         if not is_of_now(answer.question) or (isinstance(reply, QueryReply) and reply.next_cursor):
             return  # a cursor holds the position that it was made at
+        clock_s = answer.audit.clock_s
         with self._lock:
-            second, answers = self._now
-            if clock_s > second:
+            step_s, answers = self._now
+            if clock_s > step_s:
                 answers, self._bytes = {}, 0
                 self._now = (clock_s, answers)
-            elif clock_s < second:
+            elif clock_s < step_s:
                 return
             # One that is there already has been overtaken by a change.
             size = _size_bytes(key, answer) - _size_bytes(key, answers.get(key))

@@ -34,6 +34,7 @@ from stemedb.query import (
     asked_by,
     audit_of,
     counts_of,
+    is_of_now,
     parse_question,
 )
 
@@ -98,41 +99,36 @@ def _answer(
     answer: Callable[..., Answer[object]],
 ) -> bottle.HTTPResponse:
     question = None
-    if call.header("Stemedb-Min-Seq") is not None:
+    if "HTTP_STEMEDB_MIN_SEQ" in call.environ:
         question = parse_question(call.parameters(), allowed=allowed)
         wait_for_position(service, call)
     engine, began = service.engine, time.perf_counter()
-    key, now_s = (endpoint, call.environ.get("QUERY_STRING", "")), service.answers.now_s()
-    kept = _known(service, key, now_s)
-    if kept is None:
+    key = (endpoint, call.environ.get("QUERY_STRING", ""))
+    kept = service.answers.find(key)
+    seq = None if kept is None else engine.view.unchanged(kept.question.subject, kept.seq)
+    service.telemetry.note_kept(hit=seq is not None)
+    if kept is None or seq is None:
         question = question or parse_question(call.parameters(), allowed=allowed)
+        clock_s = service.answers.clock_s() if is_of_now(question) else int(time.time())
         try:
-            found = answer(engine.view, question, now_s)
+            found = answer(engine.view, question, clock_s)
         except QueryTimeout:
             service.telemetry.query_timeouts.inc()
             service.slow.look_at(call, endpoint, question, None, time.perf_counter() - began)
             raise
-        body = encode(found.reply)
+        seq, body = found.seq, encode(found.reply)
         body_hash = content_hash(body)
         audit = audit_of(endpoint, call.parameters(), found, body_hash)
-        kept = KeptAnswer(question, found.seq, body, body_hash, audit, counts_of(found))
-        service.answers.keep(key, now_s, kept, found.reply)
-    response = tagged_body(call, kept.body, kept.body_hash, seq=kept.seq)
-    audit_id = engine.local.put(asked_by(call.label(), kept.audit, kept.seq))
-    if audit_id is not None:  # where audits are lost the answer has none
-        response.headers["Stemedb-Audit-Id"] = audit_id.hex()
+        audit_id = engine.local.put(asked_by(call.label(), audit, seq))
+        kept = KeptAnswer(question, seq, body, body_hash, audit, counts_of(found), audit_id or b"")
+        service.answers.keep(key, kept, found.reply)
+    else:
+        audit_id = engine.local.put(asked_by(call.label(), kept.audit, seq, kept.audit_id))
+    response = tagged_body(call, kept.body, kept.body_hash, seq=seq, audit_id=audit_id)
     duration_s = time.perf_counter() - began
     service.telemetry.note_question(endpoint, kept.question.lens or "none", duration_s)
     service.slow.look_at(call, endpoint, kept.question, kept.counts, duration_s)
     return response
-
-
-def _known(service: Service, key: tuple[str, str], now_s: int) -> KeptAnswer | None:
-    """Return the answer that was given in this second, as of now, if nothing it rests on has changed."""
-    kept = service.answers.find(key, now_s)
-    seq = None if kept is None else service.engine.view.unchanged(kept.question.subject, kept.seq)
-    service.telemetry.note_kept(hit=seq is not None)
-    return None if kept is None or seq is None else kept._replace(seq=seq)
 
 
 def _name_of(bytes_max: int) -> dict[str, object]:

@@ -50,7 +50,7 @@ def origin_of(
     """
     networks = tuple(trusted)
     forwarded = forwarded_for is not None or other_marks
-    if not _within(peer, networks):
+    if not (networks and _within(peer, networks)):
         return Origin(peer, forwarded, by_trusted=False)
     if forwarded_for is None:
         return Origin(peer, forwarded, by_trusted=not forwarded)

@@ -69,8 +69,11 @@ def audit_of(endpoint: str, parameters: Parameters, answer: Answer[object], resu
     )
 
 
-def asked_by(agent: str, audit: AuditRow, seq: int) -> AuditRow:
-    """Return the audit of an answer that is given now, as of `seq`, to who called itself `agent`."""
+def asked_by(agent: str, audit: AuditRow, seq: int, first: bytes = b"") -> AuditRow:
+    """Return the audit of an answer that is given now, as of `seq`, to who called itself `agent`.
+
+    `first` is the id of the audit of when the same answer was given first, if it was given before.
+    """
     return AuditRow(
         time.time_ns() // 1000,
         agent,
@@ -82,6 +85,7 @@ def asked_by(agent: str, audit: AuditRow, seq: int) -> AuditRow:
         audit.contributing,
         audit.contributing_count,
         audit.indexed,
+        first,
     )
 
 

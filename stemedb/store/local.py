@@ -45,7 +45,8 @@ class AuditRow(msgspec.Struct, frozen=True, array_like=True):
 
     `parameters` are as given. `seq` and `clock_s` (Unix seconds) are the moment it was answered by, so that
     it can be answered again; `result_hash` is the reply's ETag. `contributing` are the first of
-    `contributing_count` claims, by id, with their weights; `indexed` if it can be found by them.
+    `contributing_count` claims, by id, with their weights; `indexed` if it can be found by them. `first` is
+    the id of the audit of the same answer when it was given first, where it was given again.
     """
 
     at_us: int
@@ -58,6 +59,7 @@ class AuditRow(msgspec.Struct, frozen=True, array_like=True):
     contributing: tuple[tuple[bytes, float], ...]
     contributing_count: int
     indexed: bool
+    first: bytes = b""
 
 
 class LocalStore:
@@ -81,8 +83,9 @@ class LocalStore:
         self._audits = Table("audits", AuditRow)
         self._by_agent = Table("by_agent", type(None))
         self._by_claim = Table("by_claim", type(None))
+        self._repeats = Table("repeats", type(None))
         self._totals = Table("totals", int)
-        for table in (self._audits, self._by_agent, self._by_claim, self._totals):
+        for table in (self._audits, self._by_agent, self._by_claim, self._repeats, self._totals):
             table.open(self._env)
         self._queue: deque[tuple[bytes, AuditRow]] = deque()
         self._wake = threading.Condition()
@@ -146,15 +149,23 @@ class LocalStore:
             )
 
     def audits_of(self, claim_ids: Iterable[bytes], limit: int) -> list[bytes]:
-        """Return the ids of the newest resolutions that rest on any of these claims, the newest first."""
+        """Return the ids of the newest resolutions that rest on any of these claims, the newest first.
+
+        An answer that was given again is as new as it was the first time, with all that followed.
+        """
         self._catch_up()
         with self._env.begin(buffers=True) as txn:
-            found = {
+            first = {
                 audit_id
                 for claim_id in claim_ids
                 for audit_id, _ in islice(self._look_up(txn, self._by_claim, claim_id, b""), limit)
             }
-        return sorted(found)[:limit]
+            again = {
+                audit_id
+                for each in sorted(first)[:limit]
+                for audit_id, _ in islice(self._look_up(txn, self._repeats, each, b""), limit)
+            }
+        return sorted(first | again)[:limit]
 
     def _catch_up(self) -> None:
         """Wait until what was handed over before this call is written; questions never do."""
@@ -214,12 +225,11 @@ class LocalStore:
     def _write(self, batch: list[tuple[bytes, AuditRow]]) -> None:
         with self._env.begin(write=True) as txn:
             total = self._totals.get(txn, _BYTES) or 0
-            for audit_id, row in batch:
-                self._audits.put(txn, audit_id, row)
-                for table, key in self._index(audit_id, row):
-                    table.put(txn, key, None)
-                total += _size_bytes(row)
-            self._totals.put(txn, _BYTES, total)
+            self._audits.put_all(txn, batch)
+            self._by_agent.put_all(txn, [(key, None) for each in batch for key in _agent_keys(*each)])
+            self._by_claim.put_all(txn, [(key, None) for each in batch for key in _claim_keys(*each)])
+            self._repeats.put_all(txn, [(key, None) for each in batch for key in _repeat_keys(*each)])
+            self._totals.put(txn, _BYTES, total + sum(_size_bytes(row) for _, row in batch))
 
     def _prune(self) -> None:
         """Remove some of what is too old or too much, the oldest first.
@@ -235,18 +245,31 @@ class LocalStore:
                     break
                 audit_id, row = found
                 self._audits.delete(txn, audit_id)
-                for table, key in self._index(audit_id, row):
-                    table.delete(txn, key)
+                for key in _agent_keys(audit_id, row):
+                    self._by_agent.delete(txn, key)
+                for key in _claim_keys(audit_id, row):
+                    self._by_claim.delete(txn, key)
+                for key in _repeat_keys(audit_id, row):
+                    self._repeats.delete(txn, key)
                 total -= _size_bytes(row)
             if total != before:
                 self._totals.put(txn, _BYTES, total)
 
-    def _index(self, audit_id: bytes, row: AuditRow) -> Iterator[tuple[Table[None], bytes]]:
-        if row.agent:
-            yield self._by_agent, _agent_key(row.agent) + audit_id
-        if row.indexed:
-            for claim_id in dict.fromkeys(claim_id for claim_id, _ in row.contributing):
-                yield self._by_claim, claim_id + audit_id
+
+def _agent_keys(audit_id: bytes, row: AuditRow) -> list[bytes]:
+    """Return under which keys an audit is found by who asked."""
+    return [_agent_key(row.agent) + audit_id] if row.agent else []
+
+
+def _claim_keys(audit_id: bytes, row: AuditRow) -> list[bytes]:
+    """Return under which keys an audit is found by the claims that its answer rests on."""
+    first = row.indexed and not row.first
+    return [claim_id + audit_id for claim_id, _ in row.contributing] if first else []
+
+
+def _repeat_keys(audit_id: bytes, row: AuditRow) -> list[bytes]:
+    """Return under which keys an audit is found by that of the same answer when it was given first."""
+    return [row.first + audit_id] if row.indexed and row.first else []
 
 
 def _newest_at(at_us: int) -> bytes:
@@ -265,7 +288,7 @@ def _agent_key(agent: str) -> bytes:
 def _size_bytes(row: AuditRow) -> int:
     """Return about what a row takes, its index included."""
     parameters = sum(len(name) + sum(map(len, values)) for name, values in row.parameters)
-    return 300 + parameters + len(row.contributing) * (150 if row.indexed else 50)
+    return 300 + parameters + len(row.contributing) * (150 if row.indexed and not row.first else 50)
 
 
 def _open(folder: Path, map_bytes: int) -> lmdb.Environment:

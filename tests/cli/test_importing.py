@@ -239,7 +239,7 @@ def test_import_resumes_after_an_interruption_without_doubling(
         assert json.loads(out)["interrupted"] is True
         stopped = re.match(r"stopped after line (\d+);", err)
         assert stopped is not None
-        # The header is line 1, so the batch ends on line BATCH + 1; its reply may be on its way or half counted.
+        # The header is line 1, so the batch ends on line BATCH + 1; its reply may be half counted.
         assert int(stopped[1]) <= BATCH + 1
         assert err.count("\n") == 1
     else:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import lmdb
+import msgspec
 import pytest
 
 from stemedb import limits
@@ -70,6 +71,16 @@ def test_audits_come_newest_first_within_bounds(store: LocalStore) -> None:
         ids[1],
     ]
     assert [each for each, _ in store.audits(None, 0, 2**63, 2, after=ids[4])] == [ids[3], ids[2]]
+
+
+def test_an_answer_that_is_given_again_is_found_by_its_claims(store: LocalStore) -> None:
+    (first,) = put(store, row(1, claims=2))
+    again = put(store, *[msgspec.structs.replace(row(1, claims=2), first=first) for _ in range(3)])
+    (other,) = put(store, row(1, claims=2))
+    for each in (0, 1):
+        assert store.audits_of([bytes([1, each]) * 16], 9) == [other, *again[::-1], first]
+    assert store.audits_of([bytes([1, 0]) * 16], 2) == [other, again[-1]]
+    assert [each.contributing_count for each in map(store.audit, again) if each] == [2, 2, 2]
 
 
 def test_audits_of_a_claim(store: LocalStore) -> None:
