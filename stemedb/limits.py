@@ -128,7 +128,6 @@ LOG_READ_CHUNK_BYTES: Final = 1 * MIB  # each later read
 LOG_INDEX_STEP_BYTES: Final = 64 * KIB  # a segment's index remembers one frame in so many bytes
 VERIFY_LOOKS: Final = 20  # at a frame that is not whole, before verification calls it damaged
 VERIFY_LOOK_S: Final = 0.02  # between them
-LOG_SYNC_ASIDE_RECORDS_MIN: Final = 8  # in a batch, for its sync to run beside the fold
 LOG_NO_SPACE_RETRY_S: Final = 5  # what a writer is told to wait when the disk is full
 
 # -- backups --

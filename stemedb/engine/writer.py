@@ -18,12 +18,12 @@ from stemedb.engine.changes import Settle
 from stemedb.engine.pending import Pending
 from stemedb.engine.replay import catch_up
 from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unauthorized, Unavailable
-from stemedb.log import Draft, Log, Position, Record
+from stemedb.log import Log, Record
 from stemedb.log.files import Faults
 from stemedb.store import View
 from stemedb.telemetry import Telemetry
 
-FAULT_POINTS: Final = ("before_commit", "before_reply")
+FAULT_POINTS: Final = ("before_fold", "before_reply")
 """Steps at which a fault hook is called, beside those of the log."""
 
 
@@ -124,34 +124,24 @@ class Writer:
             decided = [_decide_all(ticket, batch) for ticket in tickets]
         first_seq = 0
         if batch.drafts:
-            first_seq = self._append_and_fold(batch.drafts)
+            position = self._log.append(batch.drafts)
+            first_seq = position.first_seq
+            records = [
+                Record(first_seq + index, position.recorded_at + index, draft.type, draft.body)
+                for index, draft in enumerate(batch.drafts)
+            ]
+            self._reached("before_fold")
+            claims_before = self._view.claims_count
+            with self._telemetry.operation("fold"):
+                self._view.fold(self._log.log_id, records)
+            # An erasure makes them fewer; a counter only ever grows.
+            self._telemetry.note_created(max(0, self._view.claims_count - claims_before))
             self._reached("before_reply")
         for ticket, settles in zip(tickets, decided, strict=True):
             ticket.results = [
                 settle if isinstance(settle, StemedbError) else settle(first_seq) for settle in settles
             ]
             ticket.tell()
-
-    def _append_and_fold(self, drafts: Sequence[Draft]) -> int:
-        """Make records durable, then visible: they are folded while they are synced, and committed after."""
-        claims_before = self._view.claims_count
-        with self._view.folding(self._log.log_id) as folding:
-
-            def fold(at: Position) -> None:
-                records = [
-                    Record(at.first_seq + index, at.recorded_at + index, draft.type, draft.body)
-                    for index, draft in enumerate(drafts)
-                ]
-                with self._telemetry.operation("fold"):
-                    folding.apply(records)
-
-            first_seq = self._log.append(drafts, fold).first_seq
-            self._reached("before_commit")
-            with self._telemetry.operation("commit"):
-                folding.commit()
-        # An erasure makes them fewer; a counter only ever grows.
-        self._telemetry.note_created(max(0, self._view.claims_count - claims_before))
-        return first_seq
 
     def _reached(self, point: str) -> None:
         if self._faults is not None:

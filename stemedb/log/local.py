@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from time import perf_counter
 from typing import Final, NamedTuple
 
 from stemedb.errors import StorageFailed, Unavailable
-from stemedb.limits import (
-    LOG_NO_SPACE_RETRY_S,
-    LOG_READ_BYTES_MAX,
-    LOG_READ_RECORDS_MAX,
-    LOG_SYNC_ASIDE_RECORDS_MIN,
-)
+from stemedb.limits import LOG_NO_SPACE_RETRY_S, LOG_READ_BYTES_MAX, LOG_READ_RECORDS_MAX
 from stemedb.log.board import Board
 from stemedb.log.checks import check_batch, check_erasable, check_from, check_page
 from stemedb.log.erasing import erase_bodies
@@ -23,7 +17,7 @@ from stemedb.log.files import NO_SPACE, Faults, sync_folder, write_all
 from stemedb.log.folder import segment_name
 from stemedb.log.frames import HEADER_BYTES, Header, encode_batch, encode_header
 from stemedb.log.lock import FolderLock
-from stemedb.log.protocol import Clock, Draft, Head, Meanwhile, Position, Record, nothing
+from stemedb.log.protocol import Clock, Draft, Head, Position, Record
 from stemedb.log.recovery import Recovery, Tail
 from stemedb.log.rotation import NextSegment
 from stemedb.log.segments import Segment, Segments
@@ -71,7 +65,6 @@ class LocalLog:
         self._faults = options.faults
         self._on_batch = options.on_batch
         self._append_lock = Lock()
-        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="stemedb-sync")
         self._next = NextSegment(segments.folder, options.segment_bytes, self._reached)
         self._fd = os.open(segments.items[-1].path, os.O_RDWR | os.O_CLOEXEC)
         self._capacity = os.fstat(self._fd).st_size
@@ -84,7 +77,7 @@ class LocalLog:
         """The random 16 bytes that name this log."""
         return self._segments.log_id
 
-    def append(self, batch: Sequence[Draft], meanwhile: Meanwhile = nothing) -> Position:
+    def append(self, batch: Sequence[Draft]) -> Position:
         """Make a batch durable with one write and one sync; see `Log.append`."""
         with self._append_lock:
             self._board.check()
@@ -97,25 +90,16 @@ class LocalLog:
                 self._rotate(head, len(data))
             self._reached("after_reserve")
             self._write(data)
-            # A thread of its own costs more than it gains where there is little to do meanwhile.
-            syncing = self._syncer.submit(self._sync) if len(batch) >= LOG_SYNC_ASIDE_RECORDS_MIN else None
-            try:
-                meanwhile(at)
-            finally:
-                sync_s = self._sync() if syncing is None else syncing.result()
-                self._reached("after_sync")
-                self._index(at.first_seq, frames)
-                self._offset += len(data)
-                self._publish(Head(at.first_seq + len(batch) - 1, chain, at.recorded_at + len(batch) - 1))
-                self._note_batch(sync_s, len(batch), len(data))
-        return at
-
-    def _note_batch(self, sync_s: float, records: int, size: int) -> None:
-        """Do what is not urgent after a batch."""
-        if self._offset > self._capacity * _PREPARE_AT:
-            self._next.prepare()
+            sync_s = self._sync()
+            self._reached("after_sync")
+            self._index(at.first_seq, frames)
+            self._offset += len(data)
+            self._publish(Head(at.first_seq + len(batch) - 1, chain, at.recorded_at + len(batch) - 1))
+            if self._offset > self._capacity * _PREPARE_AT:
+                self._next.prepare()
         if self._on_batch is not None:
-            self._on_batch(sync_s, records, size)
+            self._on_batch(sync_s, len(batch), len(data))
+        return at
 
     def read(self, from_seq: int, limit: int) -> list[Record]:
         """Give checked records in order; see `Log.read`."""
@@ -165,7 +149,6 @@ class LocalLog:
         with self._append_lock:
             self._board.close()
             if self._fd >= 0:
-                self._syncer.shutdown()
                 self._next.close()
                 self._synced.close()
                 os.close(self._fd)

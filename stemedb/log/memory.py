@@ -11,7 +11,7 @@ from stemedb.log.board import Board
 from stemedb.log.checks import check_batch, check_erasable, check_from, check_page
 from stemedb.log.frames import chain_start, next_chain, payload_hash
 from stemedb.log.genesis import genesis_draft, new_log_id
-from stemedb.log.protocol import Clock, Draft, Head, Meanwhile, Position, Record, nothing
+from stemedb.log.protocol import Clock, Draft, Head, Position, Record
 
 
 def wall_clock() -> int:
@@ -38,14 +38,12 @@ class MemoryLog:
         """The random 16 bytes that name this log."""
         return self._log_id
 
-    def append(self, batch: Sequence[Draft], meanwhile: Meanwhile = nothing) -> Position:
+    def append(self, batch: Sequence[Draft]) -> Position:
         """Add a batch; see `Log.append`."""
         with self._lock:
             self._board.check()
             check_batch(batch)
-            at = self._add(batch, self._clock())
-        meanwhile(at)
-        return at
+            return self._add(batch, self._clock())
 
     def _add(self, batch: Sequence[Draft], now: int) -> Position:
         seq, chain, last_time = self._board.head()

@@ -45,14 +45,6 @@ class Position(NamedTuple):
     recorded_at: int
 
 
-Meanwhile = Callable[[Position], None]
-"""What a caller gets ready while its batch becomes durable, told where the batch lands."""
-
-
-def nothing(_at: Position) -> None:
-    """Get nothing ready."""
-
-
 class Head(NamedTuple):
     """The last durable record: its seq, the chain value (32 bytes) and its `recorded_at` (microseconds)."""
 
@@ -72,11 +64,8 @@ class Log(Protocol):
     def log_id(self) -> bytes:
         """The random 16 bytes that name this log for ever."""
 
-    def append(self, batch: Sequence[Draft], meanwhile: Meanwhile = nothing) -> Position:
+    def append(self, batch: Sequence[Draft]) -> Position:
         """Make the batch durable, all of it or nothing, and say where it landed.
-
-        `meanwhile` is called once its place is known, perhaps before it is durable: nobody may see anything
-        of that before this returns. What it raises is raised when the batch is durable.
 
         Raises:
             Invalid: the batch is empty or over a limit; nothing was written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import threading
@@ -15,6 +16,7 @@ import lmdb
 from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
 from stemedb.store import keys
+from stemedb.store.buffered import Buffered
 from stemedb.store.environment import (
     COPY_NAME,
     Environment,
@@ -23,7 +25,7 @@ from stemedb.store.environment import (
     remove_copy,
     unreadable,
 )
-from stemedb.store.folding import Folding
+from stemedb.store.fold import fold_record
 from stemedb.store.record import FoldRecord
 from stemedb.store.rows import ViewState
 from stemedb.store.snapshot import Snapshot
@@ -98,41 +100,29 @@ class View:
             Unavailable: there was no room; the view is as it was.
             Corrupt: the view is not what was written.
         """
-        with self.folding(log_id) as folding:
-            folding.apply(records)
-            folding.commit()
-
-    @contextmanager
-    def folding(self, log_id: bytes) -> Iterator[Folding]:
-        """Begin a transaction that folds records; nothing of it is there unless it is committed.
-
-        Raises what `fold` does.
-        """
         with self._fold_lock:
-            folding = Folding(self._env, self._state, log_id)
-            try:
-                yield folding
-            except lmdb.Error as error:
-                raise self._trouble(error) from error
-            finally:
-                folding.end()
-            if folding.committed is not None:
-                with self._folded:
-                    self._state = folding.committed
-                    self._folded.notify_all()
+            # A compaction may have folded some of them while the caller waited for it.
+            fresh = [record for record in records if record.seq > self.applied_seq]
+            if fresh:
+                self._fold(log_id, fresh)
 
-    def _trouble(self, error: lmdb.Error) -> Exception:
-        """Return what to say of a transaction that failed."""
-        if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
-            return unreadable(self._folder, error)
-        if not self._lacks_room(error):
-            return error
-        return Unavailable(
-            f"no room for the view: {error}; what was sent is in the log and will become visible",
-            code="no_space",
-            hint="Free space on this disk, then send it again: nothing is stored twice.",
-            retry_after_s=limits.LOG_NO_SPACE_RETRY_S,
-        )
+    def _fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
+        try:
+            state = self._apply(log_id, records)
+        except lmdb.Error as error:
+            if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
+                raise unreadable(self._folder, error) from error
+            if not self._lacks_room(error):
+                raise
+            raise Unavailable(
+                f"no room for the view: {error}; what was sent is in the log and will become visible",
+                code="no_space",
+                hint="Free space on this disk, then send it again: nothing is stored twice.",
+                retry_after_s=limits.LOG_NO_SPACE_RETRY_S,
+            ) from error
+        with self._folded:
+            self._state = state
+            self._folded.notify_all()
 
     def _lacks_room(self, error: lmdb.Error) -> bool:
         """Say whether a failed transaction lacked room only: nothing of it counts, and it may work later."""
@@ -143,6 +133,25 @@ class View:
         found = os.statvfs(self._folder)
         cut_short = text.endswith(os.strerror(errno.EIO))
         return cut_short and found.f_bavail * found.f_frsize < limits.VIEW_ROOM_BYTES_MIN
+
+    def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
+        added = 0
+        tables, chores = self._env.tables, self._env.chores
+        tables.marks.begin(records[-1].seq)
+        with self._env.lmdb.begin(write=True) as txn:
+            # Counters are read and written once a batch: many of its claims share a question or an agent.
+            counting = copy.copy(tables)
+            counting.questions = questions = Buffered(tables.questions)
+            counting.agents = agents = Buffered(tables.agents)
+            for record in records:
+                chores.note(txn, tables, record)
+                added += fold_record(txn, counting, record)
+            questions.flush(txn)
+            agents.flush(txn)
+            last = records[-1]
+            state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
+            tables.meta.put(txn, keys.STATE, state)
+        return state
 
     def wait_for(self, seq: int, timeout_s: float) -> bool:
         """Wait until the view holds `seq`, at most `timeout_s`; say whether it does."""
