@@ -73,3 +73,18 @@ def questions(path: str, subjects: Sequence[str]) -> list[bytes]:
     """Return one request of `path` a subject; `path` has its other parameters already."""
     joint = "&" if "?" in path else "?"
     return [get(f"{path}{joint}subject={subject}&predicate={PREDICATE}") for subject in subjects]
+
+
+def new_questions(path: str, subjects: Sequence[str], count: int, number: int) -> list[bytes]:
+    """Return `count` requests about `subjects` in turn that are all different, for each `number` others.
+
+    They differ in a bound that every claim is above, so that no answer can be one that is remembered.
+    """
+    joint = "&" if "?" in path else "?"
+    return [
+        get(
+            f"{path}{joint}subject={subjects[at % len(subjects)]}&predicate={PREDICATE}"
+            f"&min_confidence={(number * count + at) * 1e-9:.9f}"
+        )
+        for at in range(count)
+    ]

@@ -1,4 +1,7 @@
-"""The ceiling of everything behind HTTP: the service's own server and bottle, answering a constant."""
+"""The ceiling of everything behind HTTP: the service's own server and bottle, answering a constant.
+
+`python -m bench._noop PORT [checks]`: with `checks`, claims are decoded, hashed and verified before that.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import bottle
 
+from bench._rawpath import check
 from stemedb import limits
 from stemedb.api.server import Server
 
@@ -40,11 +44,19 @@ def constant() -> bottle.HTTPResponse:
     return bottle.HTTPResponse(ANSWER, 200, {"Content-Type": "application/json"})
 
 
+def checked() -> bottle.HTTPResponse:
+    """Do what must be done before a claim may be kept, and answer."""
+    check(bottle.request.body.read())
+    return constant()
+
+
 def main() -> None:
     """Serve on the port that is given."""
     app = bottle.Bottle(catchall=False)
     for path in ("/readyz", "/v1/assert", "/v1/query", "/v1/skeptic", "/v1/layered"):
         app.route(path, ["GET", "POST"], constant)
+    if sys.argv[2:] == ["checks"]:
+        app.route("/v1/assert", "POST", checked)
     app.route("/v1/assertion/<hash>", "GET", lambda hash: constant())  # noqa: A006, ARG005 - the route's own name
     serve(app, int(sys.argv[1]))
 

@@ -95,10 +95,11 @@ def stemedb(folder: Path, **settings: str) -> Iterator[Side]:
 
 
 @contextmanager
-def noop() -> Iterator[Side]:
-    """Run the same server with an application that answers a constant."""
+def noop(*, checks: bool = False) -> Iterator[Side]:
+    """Run the same server with an application that answers a constant; with `checks`, to verified claims."""
     port = free_port()
-    with served("no-op", [sys.executable, "-m", "bench._noop", str(port)], port) as side:
+    command = [sys.executable, "-m", "bench._noop", str(port)]
+    with served("no-op", [*command, "checks"] if checks else command, port) as side:
         yield side
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import _twin_postgres
-from bench._claims import PREDICATE, asserts, bulks, questions
+from bench._claims import PREDICATE, asserts, bulks, new_questions, questions
 from bench._compare import Ratio, interleave, ratio, report
 from bench._load import run_load
 from bench._sides import Side, scratch, stemedb, twin
-from bench.asking import SUBJECTS, load, subject
+from bench.asking import NEW, SUBJECTS, load, subject
 
 ASSERTS = 3000
 BULK_LINES = 10_000
@@ -40,10 +40,12 @@ def many(side: Side, _round: int) -> float:
     return run_load(side.port, bulks(next(_fresh) * 10_000, BULK_LINES, 1), clients=1).per_s * BULK_LINES
 
 
-def asking(side: Side, candidates: int, _round: int) -> float:
-    """Return quarrels a second."""
+def asking(side: Side, candidates: int, _round: int, *, new: bool = False) -> float:
+    """Return quarrels a second; `new` ones were never asked for before."""
     names = [subject(candidates, number) for number in range(SUBJECTS[candidates])]
     requests = questions("/v1/skeptic", names)
+    if new:
+        requests = new_questions("/v1/skeptic", names, NEW[candidates], next(_fresh))
     return run_load(side.port, requests, clients=CLIENTS[candidates], seconds=2).per_s
 
 
@@ -91,6 +93,8 @@ def compare(folder: Path, stack: ExitStack, *, verified: bool) -> list[Ratio]:
             "bulk": many,
             "skeptic, 10 claims": partial(asking, candidates=10),
             "skeptic, 1,000 claims": partial(asking, candidates=1000),
+            "skeptic, 10 claims, new": partial(asking, candidates=10, new=True),
+            "skeptic, 1,000 claims, new": partial(asking, candidates=1000, new=True),
         }
     found = []
     for name, measure in work.items():
