@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import bottle
 import msgspec
@@ -71,21 +71,16 @@ class Call:
 
     def _read_parameters(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        if not self.environ.get("QUERY_STRING"):
-            return found
+        text: str = self.environ.get("QUERY_STRING", "")
+        pairs = [pair for pair in text.split("&") if pair]
+        if len(pairs) > limits.QUERY_PARAMETERS_MAX:
+            raise Invalid(f"more than {limits.QUERY_PARAMETERS_MAX} parameters")
         try:
-            pairs = parse_qsl(
-                self.environ.get("QUERY_STRING", ""),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=limits.QUERY_PARAMETERS_MAX,
-            )
+            for pair in pairs:
+                name, _, value = pair.partition("=")
+                found.setdefault(_unquoted(name).removesuffix("[]"), []).append(_unquoted(value))
         except UnicodeDecodeError:
             raise Invalid("the query string is not UTF-8", code="invalid_utf8") from None
-        except ValueError:
-            raise Invalid(f"more than {limits.QUERY_PARAMETERS_MAX} parameters") from None
-        for name, value in pairs:
-            found.setdefault(name.removesuffix("[]"), []).append(value)
         return found
 
     def no_parameters(self) -> None:
@@ -123,6 +118,11 @@ class Call:
         if int(length) > bytes_max:
             raise TooLarge(f"the body has {length} bytes, the limit is {bytes_max}")
         return decode(decoder, self.environ["wsgi.input"].read(int(length)))
+
+
+def _unquoted(text: str) -> str:
+    """Return a name or value of a query string; raises `UnicodeDecodeError`."""
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
