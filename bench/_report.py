@@ -62,12 +62,13 @@ def target(bench: str, row: Row) -> str:
     return ""
 
 
-def table(bench: str, result: Row) -> list[str]:
+def table(bench: str, claims: int, result: Row) -> list[str]:
     """Return a measurement's table."""
+    title = f"{TITLES[bench]}, beside {claims:,} others" if claims else TITLES[bench]
     lines = [
-        f"### {TITLES[bench]}",
+        f"### {title}",
         "",
-        f"`python -m bench {bench}`",
+        f"`python -m bench --claims {claims} {bench}`" if claims else f"`python -m bench {bench}`",
         "",
         "| what | ours | baseline | ratio | rounds | aim |",
         "|---|---|---|---|---|---|",
@@ -78,7 +79,8 @@ def table(bench: str, result: Row) -> list[str]:
             f"| {row['name']} | {row['ours']:,.4g} | {row['baseline']:,.4g} ({row['against']}), "
             f"{row['unit']} | {row['ratio']:.2f} | {spread} | {target(bench, row)} |"
         )
-    return [*lines, "", f"![{TITLES[bench]}]({CHARTS.name}/{bench}.svg)", ""]
+    drawn = [] if claims else [f"![{TITLES[bench]}]({CHARTS.name}/{bench}.svg)", ""]
+    return [*lines, "", *drawn]
 
 
 def chart(bench: str, result: Row) -> None:
@@ -102,15 +104,15 @@ def main(arguments: list[str]) -> int:
         print(f"{recorded} is missing: python -m bench --record {recorded}", file=sys.stderr)
         return 1
     results = {
-        found["name"]: found["result"]
+        (found["name"], found.get("claims", 0)): found["result"]
         for found in map(json.loads, recorded.read_text().splitlines())
         if found["name"] in TITLES
     }
     lines: list[str] = []
-    for bench in TITLES:
-        if bench in results:
-            chart(bench, results[bench])
-            lines += table(bench, results[bench])
+    for bench, claims in sorted(results, key=lambda each: (list(TITLES).index(each[0]), each[1])):
+        if not claims:
+            chart(bench, results[bench, claims])
+        lines += table(bench, claims, results[bench, claims])
     machines = {json.dumps(result["machine"], sort_keys=True) for result in results.values()}
     for each in map(json.loads, sorted(machines)):
         lines.insert(

@@ -12,6 +12,7 @@ from functools import partial
 
 from bench._claims import claim_json, get, new_questions, post, questions
 from bench._compare import Ratio, interleave, ratio, report
+from bench._fill import prepare
 from bench._load import run_load
 from bench._sides import Side, noop, scratch, stemedb
 from stemedb.lens import LENSES
@@ -31,7 +32,8 @@ def subject(candidates: int, number: int) -> str:
 
 
 def load(side: Side) -> list[str]:
-    """Write all subjects; return the ids of some claims."""
+    """Write all subjects, beside what shall be there already; return the ids of some claims."""
+    prepare(side)
     lines = [
         claim_json(candidates * 1_000_000 + number * candidates + at, subject(candidates, number))
         for candidates, subjects in SUBJECTS.items()

@@ -10,6 +10,7 @@ from functools import partial
 
 from bench._claims import asserts
 from bench._compare import ROUNDS, Ratio, interleave, ratio, report
+from bench._fill import prepare
 from bench._load import run_load
 from bench._sides import Side, noop, scratch, stemedb
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Measure and print."""
     found: list[Ratio] = []
     with scratch() as folder, stemedb(folder) as ours, noop() as base:
+        prepare(ours)
         for clients in REQUESTS:
             taken = interleave({side.name: partial(rate, side, clients) for side in (ours, base)})
             found.append(ratio(f"{clients} clients", taken, ours.name, base.name, "requests a second"))

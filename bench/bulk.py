@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench._claims import bulks, spread
 from bench._compare import Ratio, interleave, ratio, report
+from bench._fill import prepare
 from bench._load import run_load
 from bench._rawpath import measure
 from bench._sides import Side, scratch, stemedb
@@ -34,6 +35,7 @@ def main() -> None:
 
     for lines in LINES:
         with scratch() as folder, stemedb(folder) as ours:
+            prepare(ours)
             sides = {ours.name: partial(rate, ours, lines), "the write path alone": partial(limit, folder)}
             taken = interleave(sides)
             found.append(

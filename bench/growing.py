@@ -14,24 +14,16 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench._claims import bulks, questions
+from bench._claims import questions
 from bench._compare import Ratio, interleave, ratio, report
+from bench._fill import fill
 from bench._load import run_load
 from bench._sides import Side, scratch, stemedb
 
 SIZES = (10_000, 100_000)
-BULK_LINES = 10_000
 EACH = 10  # claims about one subject
 ASKED = 2000
 SECONDS = 3.0
-
-
-def fill(side: Side, size: int) -> None:
-    """Write so many claims."""
-    for first in range(0, size, BULK_LINES):
-        run_load(side.port, bulks(first, BULK_LINES, 1), clients=1)
-        if sys.stderr.isatty():
-            print(f"\r{first + BULK_LINES:,} of {size:,} claims", end="", file=sys.stderr)
 
 
 def anonymous_mb(pid: int) -> float:

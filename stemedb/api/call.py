@@ -72,6 +72,8 @@ class Call:
     def _read_parameters(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         text: str = self.environ.get("QUERY_STRING", "")
+        if not text:
+            return found
         pairs = [pair for pair in text.split("&") if pair]
         if len(pairs) > limits.QUERY_PARAMETERS_MAX:
             raise Invalid(f"more than {limits.QUERY_PARAMETERS_MAX} parameters")

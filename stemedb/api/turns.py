@@ -1,9 +1,10 @@
 """Who takes the next request: never more threads at work than there are processors, if that can be helped.
 
-Python runs one thread at a time, and LMDB's binding lets go of the interpreter at every step of a cursor:
-with all workers at work each step is a change of threads, which costs more than the questions themselves. So
-a worker needs a turn to take a request, and keeps it for the next one, unless it has to wait for the log or
-for news: then another goes on with it, and what is left to do after the wait is short.
+Python runs one thread at a time. Whoever lets go of the interpreter, to verify a signature or to send a
+reply, stands behind all who want it when it comes back: with all workers at work, waking and waiting costs
+more than the questions themselves. So a worker needs a turn to take a request, and keeps it for the next one,
+unless it has to wait for the log or for news: then another goes on with it, and what is left to do after the
+wait is short.
 """
 
 from __future__ import annotations
