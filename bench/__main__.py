@@ -1,8 +1,8 @@
 """`python -m bench [--record FILE] [--claims N] [NAME ...]`: run the named measurements, or all.
 
 With `--record` the line of JSON that each ends with is added to FILE, from which `make bench-report` makes
-the tables and charts of docs/performance.md. With `--claims`, those that ask, assert or send bulk do it beside
-so many others.
+the tables and charts of docs/performance.md. With `--claims`, those that ask, assert or send bulk do that
+beside so many others.
 """
 
 from __future__ import annotations
