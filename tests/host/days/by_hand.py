@@ -73,10 +73,13 @@ NOISE = (
     "|var/(log|tmp|cache|lib/(systemd|prometheus|nginx)))(/.*)?"
 )
 BACKUPS_OF_ACCOUNTS = r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-"
+# Two lines a file: its mode and owner, its content. What goes while it is read has the former only.
 LISTING = f"""
-find / -xdev -regextype posix-extended -regex '{NOISE}' -prune -o -regex '{BACKUPS_OF_ACCOUNTS}' -o \\
-    \\( -type d -printf '%p %y %m %u %g\\n' -o -type l -printf '%p %y %l\\n' \\
-    -o -type f -printf '%p %y %m %u %g ' -exec md5sum {{}} \\; \\)
+look() {{
+    find / -xdev -regextype posix-extended -regex '{NOISE}' -prune -o -regex '{BACKUPS_OF_ACCOUNTS}' -o "$@"
+}}
+look \\( -type l -printf '%p %y %l\\n' -o -type d,f -printf '%p %y %m %u %g\\n' \\)
+(look -type f -exec md5sum {{}} + || true) | sed -E 's,^(\\S+) [ *](.*)$,\\2 \\1,'
 """
 OUR_NAME = "find / -xdev -not -path '/proc/*' -iname '*stemedb*'"
 # Ports that listen, rules, and units that run or wait.
