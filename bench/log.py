@@ -62,7 +62,7 @@ def frame_cost() -> dict[str, float]:
     begin = perf_counter()
     frames, _ = encode_batch(batch, 2, 1, chain_start(bytes(16)))
     middle = perf_counter()
-    decode_frames(memoryview(b"".join(frames)), 0, 2, FRAMES + 1)
+    decode_frames(b"".join(frames), 0, 2, FRAMES + 1)
     end = perf_counter()
     return {
         "encode_us": (middle - begin) / FRAMES * 1e6,

@@ -111,14 +111,14 @@ class LogReader:
         base, offset, head = self.place
         for wanted in (LOG_READ_CHUNK_BYTES, FRAME_BYTES_MAX):
             buffer = os.pread(self._fd, wanted, offset)
-            frames, why = decode_frames(memoryview(buffer), 0, head.seq + 1, upto_seq)
+            frames, why = decode_frames(buffer, 0, head.seq + 1, upto_seq)
             if frames or why != "short" or len(buffer) < wanted:
                 break
         if not frames:
             return self._next(why)
         chain, time = head.chain, head.time
-        for record, _, digest, _ in frames:
-            chain = next_chain(chain, digest)
+        for frame in frames:
+            record, chain = frame.record, next_chain(chain, frame.digest)
             if record.recorded_at <= time:
                 detail = f"{self._path}: record {record.seq} was recorded no later than the one before it"
                 raise Corrupt(detail, code="log_time", ways_out=(RESTORE,))

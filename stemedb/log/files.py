@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 _ZEROS: Final = bytes(1024 * 1024)
 FILE_MODE: Final = 0o600
@@ -47,6 +47,24 @@ def write_all(fd: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while done < len(data):
         done += os.pwrite(fd, view[done:], offset + done)
+
+
+def read_used(file: BinaryIO, offset: int) -> tuple[bytes, int]:
+    """Read from `offset` on without the zeros at the file's end; give also how many these are.
+
+    Most of a log's last segment is zeros: they are neither kept nor searched byte by byte.
+    """
+    file.seek(offset)
+    pieces: list[bytes] = []
+    zeros = 0
+    while piece := file.read(len(_ZEROS)):
+        if piece == _ZEROS[: len(piece)]:
+            zeros += len(piece)
+            continue
+        used = piece.rstrip(b"\0")
+        pieces += (bytes(zeros), used)
+        zeros = len(piece) - len(used)
+    return b"".join(pieces), zeros
 
 
 def make_zeroed(path: Path, size: int) -> int:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from struct import Struct
 from typing import Final, NamedTuple
 
+import msgspec
 from blake3 import blake3
 from crc32c import crc32c
 
@@ -45,7 +46,7 @@ FRAME_BYTES_MAX: Final = _PREFIX_BYTES + PAYLOAD_BYTES_MAX + ALIGNMENT
 _PADDING: Final = tuple(bytes(-n % ALIGNMENT) for n in range(ALIGNMENT))
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A checked frame: its record, the batch it was written in, its hash, and where it ends in the buffer."""
 
     record: Record
@@ -109,7 +110,7 @@ def encode_batch(
 
 
 def decode_frames(  # noqa: C901, PLR0911 - one loop for speed: a call more for each frame is felt
-    buffer: memoryview, start: int, seq: int, last_seq: int
+    buffer: bytes, start: int, seq: int, last_seq: int
 ) -> tuple[list[Frame], str]:
     """Check and decode frames from `start` on, the first of which must have `seq`, up to `last_seq`.
 
@@ -136,10 +137,10 @@ def decode_frames(  # noqa: C901, PLR0911 - one loop for speed: a call more for 
         if found != seq or batch > seq:
             return frames, f"seq {found} of batch {batch} where seq {seq} belongs"
         if flags == 0:
-            if blake3(buffer[offset + _PREFIX_BYTES : payload_end]).digest() != digest:
+            payload = buffer[offset + _PREFIX_BYTES : payload_end]
+            if blake3(payload).digest() != digest:
                 return frames, "hash does not match"
-            body = bytes(buffer[offset + FRAME_BYTES_MIN : payload_end])
-            record = Record(found, recorded_at, kind, body)
+            record = Record(found, recorded_at, kind, payload[PAYLOAD_BYTES_MIN:])
         elif flags == REDACTED:
             record = Record(found, recorded_at, kind, b"", redacted=True)
         else:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from threading import Lock
 
+import msgspec
+
 from stemedb.limits import LOG_READ_RECORDS_MAX
 from stemedb.log.board import Board
 from stemedb.log.checks import check_batch, check_erasable, check_from, check_page
@@ -74,7 +76,9 @@ class MemoryLog:
         with self._lock:
             check_erasable(seqs, self._board.head().seq)
             for seq in seqs:
-                self._records[seq - 1] = self._records[seq - 1]._replace(body=b"", redacted=True)
+                self._records[seq - 1] = msgspec.structs.replace(
+                    self._records[seq - 1], body=b"", redacted=True
+                )
 
     def head(self) -> Head:
         """Give the last record's seq, chain value and time."""

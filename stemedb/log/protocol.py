@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 GENESIS_TYPE = 1
 """Record type of record 1, written by the log itself; callers use 2 to 255."""
 
@@ -24,7 +26,7 @@ class Draft(NamedTuple):
     body: bytes
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as it stands in the log.
 
     `recorded_at` is in microseconds, strictly increasing with `seq`. An erased record keeps its place with

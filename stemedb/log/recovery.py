@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from stemedb.errors import Corrupt
-from stemedb.log.files import write_all
+from stemedb.log.files import read_used, write_all
 from stemedb.log.frames import ALIGNMENT, FRAME_BYTES_MAX, HEADER_BYTES, find_frames, next_chain
 from stemedb.log.protocol import Head
 from stemedb.log.segments import RESTORE, Segment, Segments, Stop, Walk, raise_damaged
@@ -82,11 +82,11 @@ class _Scan:
         for frames in walk:
             begin = base = walk.stop.offset - frames[-1].end
             chain = self.head.chain
-            for _, batch, digest, end in frames:
-                chain = next_chain(chain, digest)
-                if batch != self._batch:
-                    self._batch, self.batch_offset = batch, begin
-                begin = base + end
+            for frame in frames:
+                chain = next_chain(chain, frame.digest)
+                if frame.batch != self._batch:
+                    self._batch, self.batch_offset = frame.batch, begin
+                begin = base + frame.end
             last = frames[-1].record
             self.head = Head(last.seq, chain, last.recorded_at)
             if progress is not None:
@@ -131,18 +131,16 @@ def judge_end(segment: Segment, stop: Stop) -> End | None:
     None means look again: the frame is whole now, a writer having finished it meanwhile.
     """
     with segment.path.open("rb") as file:
-        file.seek(stop.offset)
-        rest = file.read()
-    used_bytes = len(rest.rstrip(b"\0"))
-    if not used_bytes:
+        used, zeros = read_used(file, stop.offset)
+    if not used:
         return End(0, 0, 0, damaged=False)
     # A frame may itself end in zeros, hence not just the used bytes.
-    found = find_frames(memoryview(rest[: used_bytes + FRAME_BYTES_MAX]), ALIGNMENT, stop.seq)
+    found = find_frames(memoryview(used + bytes(min(zeros, FRAME_BYTES_MAX))), ALIGNMENT, stop.seq)
     # Only after all behind it was read: beside a writer the frame may have been half there a moment ago.
     if any(Walk(segment, stop.seq, stop.offset, last_seq=stop.seq)):
         return None
     last_seq = max((seq for _, seq, _ in found), default=0)
-    return End(used_bytes, len(found), last_seq, damaged=any(batch > stop.seq for _, _, batch in found))
+    return End(len(used), len(found), last_seq, damaged=any(batch > stop.seq for _, _, batch in found))
 
 
 def settle(segments: Segments, tail: Tail) -> None:

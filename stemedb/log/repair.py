@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stemedb.errors import Conflict, Corrupt, Invalid, NotFound
-from stemedb.log.files import sync_folder, write_all
+from stemedb.log.files import read_used, sync_folder, write_all
 from stemedb.log.folder import META_NAME, read_meta, segment_name, segment_paths
 from stemedb.log.frames import HEADER_BYTES, BadHeader, decode_header
 from stemedb.log.lock import FolderLock
@@ -48,8 +48,7 @@ def repair(folder: Path, truncate_at: int, backup_dir: Path) -> Repair:
         offset = _offset_of(kept, truncate_at)
         later = [path for path in segment_paths(folder) if path.name > kept.path.name]
         with kept.path.open("rb") as file:
-            file.seek(offset)
-            tail_bytes = len(file.read().rstrip(b"\0"))
+            tail_bytes = len(read_used(file, offset)[0])
         if not tail_bytes and not later:
             raise Conflict(f"the log ends before record {truncate_at}: nothing to cut")
         saved = _save([kept.path, *later], backup_dir)

@@ -100,7 +100,7 @@ class Walk:
     def _decode(self, buffer: bytes) -> list[Frame]:
         """Decode what the buffer holds and move on past it."""
         offset, seq, _ = self.stop
-        frames, why = decode_frames(memoryview(buffer), 0, seq, self._last_seq)
+        frames, why = decode_frames(buffer, 0, seq, self._last_seq)
         if frames:
             self._segment.note(seq, offset)
             offset += frames[-1].end

@@ -163,8 +163,9 @@ class _Run:
 
     def _take(self, segment: Segment, frames: list[Frame], offset: int) -> None:
         """Follow the chain through some frames that end at `offset`."""
-        for record, _, digest, _ in frames:
-            self._chain = next_chain(self._chain, digest)
+        for frame in frames:
+            record = frame.record
+            self._chain = next_chain(self._chain, frame.digest)
             if record.recorded_at <= self._time:
                 stop = Stop(self._offset, record.seq, "recorded no later than the record before it")
                 self._problem("log_time", segment, stop, record.seq)

@@ -82,7 +82,7 @@ def rewrite(wal_dir: Path, seq: int) -> None:
     """Change a byte of a record as a forger would: hash and checksum made anew, the frame is whole."""
     path = segment_paths(wal_dir)[0]
     data = bytearray(path.read_bytes())
-    frames, _ = decode_frames(memoryview(bytes(data)), HEADER_BYTES, 1, seq)
+    frames, _ = decode_frames(bytes(data), HEADER_BYTES, 1, seq)
     begin, frame = frames[-2].end, frames[-1]
     record = frame.record
     draft = Draft(record.type, record.body[:-1] + bytes([record.body[-1] ^ 1]))

@@ -56,7 +56,7 @@ def _frames() -> Target:
     joined = b"".join(whole)
 
     def take(data: bytes) -> None:
-        found, _ = decode_frames(memoryview(data), 0, 1, FRAMES_COUNT)
+        found, _ = decode_frames(data, 0, 1, FRAMES_COUNT)
         begin = 0
         for at, frame in enumerate(found):
             # Two checksums stand over a frame: what is taken for one is one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from stemedb.errors import Invalid, Unavailable
@@ -259,7 +260,7 @@ def test_erase_keeps_place_time_and_hash(log: Log) -> None:
     after = log.read(1, 100)
     assert (log.head(), log.hashes(1, 13)) == (head, hashes)
     assert [record.seq for record in after if record.redacted] == [3, 7]
-    assert after[2] == before[2]._replace(body=b"", redacted=True)
+    assert after[2] == msgspec.structs.replace(before[2], body=b"", redacted=True)
     assert [record for record in after if not record.redacted] == [
         record for record in before if record.seq not in (3, 7)
     ]

@@ -31,7 +31,7 @@ def example(kind: str) -> bytes:
 def test_the_page_shows_a_real_frame() -> None:
     (frame,), _ = encode_batch([Draft(2, b"hello")], 2, 1_780_000_000_000_000, bytes(32))
     assert frame == example("hex")
-    (decoded,), why = decode_frames(memoryview(example("hex")), 0, 2, 2)
+    (decoded,), why = decode_frames(example("hex"), 0, 2, 2)
     assert why == ""
     assert decoded.record == Record(2, 1_780_000_000_000_000, 2, b"hello")
     assert chain_start(bytes(range(16))) == example("chain")

@@ -92,8 +92,7 @@ def dump(*, settings: Settings, from_seq: int, limit: int | None) -> None:
 
 
 def _shown(record: Record) -> dict[str, object]:
-    shown = record._asdict()
-    return shown | {"body": record.body.hex()}
+    return msgspec.structs.asdict(record) | {"body": record.body.hex()}
 
 
 @log.command(epilog="\b\nExample:\n  stemedb log head --json")
