@@ -18,7 +18,7 @@ from stemedb.query.paging import Listing, cut_page, list_name
 from stemedb.query.question import When
 from stemedb.query.watch import Viewed
 from stemedb.store import Snapshot
-from stemedb.store.fold_claims import is_crowd
+from stemedb.store.fold_tables import is_crowd
 from stemedb.store.keys import question_key
 
 ANECDOTAL_CLUSTER = "anecdotal_cluster"

@@ -11,7 +11,7 @@ from typing import Final
 
 import lmdb
 
-from stemedb.model.records import ErasureRecord, RecordType, decode_body
+from stemedb.model.records import ErasureRecord, decode_body
 from stemedb.store import keys
 from stemedb.store.record import FoldRecord
 from stemedb.store.table import Table
@@ -31,7 +31,7 @@ class Chores:
 
     def note(self, txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> None:
         """Note what an erasure asks for; to be called before it is folded. Other records ask for nothing."""
-        if record.type != RecordType.ERASURE or record.redacted:
+        if record.redacted:
             return
         body = decode_body(record.type, record.body)
         if not isinstance(body, ErasureRecord):

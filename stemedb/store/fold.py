@@ -31,11 +31,11 @@ from stemedb.model.records import (
     VoteRecord,
     decode_body,
 )
-from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_quarantine, fold_statements, keys
+from stemedb.store import fold_claims, fold_erasure, fold_keys, fold_quarantine, fold_statements
+from stemedb.store.fold_tables import FoldTables
 from stemedb.store.record import FoldRecord
-from stemedb.store.tables import Tables
 
-Folder = Callable[[lmdb.Transaction, Tables, FoldRecord, Any], int | None]
+Folder = Callable[[lmdb.Transaction, FoldTables, FoldRecord, Any], int | None]
 
 _FOLDERS: Mapping[type, Folder] = {
     EndorsementRecord: fold_claims.fold_endorsement,
@@ -55,6 +55,7 @@ _FOLDERS: Mapping[type, Folder] = {
 }
 
 
+_CLAIMS = frozenset({int(RecordType.ASSERTION), int(RecordType.RELEASE)})
 _MARKED_THERE = (RecordType.ENDORSEMENT, RecordType.VOTE)
 _ASIDE = (
     RecordType.GOLD_STANDARD,
@@ -67,12 +68,11 @@ _ASIDE = (
 """What no answer rests on. Judgements, which follow from gold standards, are records of their own."""
 
 
-def fold_record(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
+def fold_record(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord) -> int:
     """Apply one record; return by how many the number of claims changed."""
-    tables.moments.append(txn, keys.u64(record.seq), record.recorded_at)
     if record.redacted:
         return 0
-    if record.type in (RecordType.ASSERTION, RecordType.RELEASE):
+    if record.type in _CLAIMS:
         return fold_claims.fold_assertion(txn, tables, record)
     body = decode_body(record.type, record.body)
     if body is None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
 
 import lmdb
 import msgspec
 
 from stemedb.model.canonical import assertion_id, decode_canonical
-from stemedb.model.claim import ZERO_HASH, Assertion, Signature, Tier
+from stemedb.model.claim import ZERO_HASH, Signature
 from stemedb.model.records import EndorsementRecord, RecordType
 from stemedb.model.sketch import anchors
 from stemedb.store import keys, rows
 from stemedb.store.fold_quarantine import set_free
+from stemedb.store.fold_tables import FoldTables
 from stemedb.store.record import FoldRecord
-from stemedb.store.tables import Tables
-
-CROWD_CLAIMS = 500
-"""How many anecdotal claims with nothing above them make an escalation (api.md)."""
 
 
 class _Parts(msgspec.Struct, array_like=True):
@@ -33,7 +29,7 @@ class _Parts(msgspec.Struct, array_like=True):
 _parts = msgspec.msgpack.Decoder(_Parts)
 
 
-def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) -> int:
+def fold_assertion(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord) -> int:
     """Add a claim with all that is counted by it; a claim that is there already only gains signatures.
 
     A release from the quarantine begins with the same fields, and is folded so.
@@ -57,9 +53,9 @@ def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) ->
         set_flag(txn, tables, assertion.parent_hash, rows.PARENT)
     if assertion.source_hash != ZERO_HASH:
         tables.source_claims.put(txn, assertion.source_hash + claim_id, None)
-    count_question(txn, tables, assertion, 1)
+    tables.counts.question(txn, keys.question_of(key), assertion.source_class, 1)
     for signature in parts.signatures:
-        count_agent(txn, tables, signature.agent_id, 1)
+        tables.counts.agent(txn, signature.agent_id, 1)
     if parts.sketch:
         tables.sketches.put(txn, claim_id, parts.sketch)
         for anchor_key in _anchor_keys(parts.sketch, parts.signatures, record.seq):
@@ -68,14 +64,14 @@ def fold_assertion(txn: lmdb.Transaction, tables: Tables, record: FoldRecord) ->
 
 
 def fold_endorsement(
-    txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: EndorsementRecord
+    txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: EndorsementRecord
 ) -> None:
     """Add later signatures to a claim."""
     add_signatures(txn, tables, record.seq, body.claim_id, body.signatures)
 
 
 def add_signatures(
-    txn: lmdb.Transaction, tables: Tables, seq: int, claim_id: bytes, signatures: tuple[Signature, ...]
+    txn: lmdb.Transaction, tables: FoldTables, seq: int, claim_id: bytes, signatures: tuple[Signature, ...]
 ) -> None:
     """Add signatures of agents that have not signed the claim yet; the first signature of an agent stands."""
     row = find_claim(txn, tables, claim_id)
@@ -89,61 +85,31 @@ def add_signatures(
         key = keys.u64(row.seq) + signature.agent_id
         endorsement = rows.EndorsementRow(seq, signature.signature, signature.timestamp)
         if tables.endorsements.put(txn, key, endorsement, overwrite=False):
-            count_agent(txn, tables, signature.agent_id, 1)
+            tables.counts.agent(txn, signature.agent_id, 1)
             set_flag(txn, tables, claim_id, rows.ENDORSED)
 
 
-def find_claim(txn: lmdb.Transaction, tables: Tables, claim_id: bytes) -> rows.ClaimRow | None:
+def find_claim(txn: lmdb.Transaction, tables: FoldTables, claim_id: bytes) -> rows.ClaimRow | None:
     """Return the claim with this id, if there is one."""
     key = tables.ids.get(txn, claim_id)
     return None if key is None else tables.claims.require(txn, key)
 
 
-def set_flag(txn: lmdb.Transaction, tables: Tables, claim_id: bytes, flag: int) -> None:
+def set_flag(txn: lmdb.Transaction, tables: FoldTables, claim_id: bytes, flag: int) -> None:
     """Note on a claim that another table holds more about it; an unknown claim is left alone."""
     row = find_claim(txn, tables, claim_id)
     if row is not None and not row.flags & flag:
         put_flags(txn, tables, row, row.flags | flag)
 
 
-def put_flags(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow, flags: int) -> None:
+def put_flags(txn: lmdb.Transaction, tables: FoldTables, row: rows.ClaimRow, flags: int) -> None:
     """Write a claim again with other flags."""
     tables.marks.subject(row.assertion.subject)
     key = keys.claim_key(row.assertion, row.id)
     tables.claims.put(txn, key, msgspec.structs.replace(row, flags=flags))
 
 
-def count_question(txn: lmdb.Transaction, tables: Tables, assertion: Assertion, by: int) -> None:
-    """Count a claim (`by` 1) or uncount it (-1), and see whether a crowd stands alone there."""
-    key = keys.question_key(assertion.subject, assertion.predicate)
-    before = (tables.questions.get(txn, key) or rows.QuestionRow()).by_tier
-    tier = assertion.source_class
-    counts = (*before[:tier], before[tier] + by, *before[tier + 1 :])
-    if any(counts):
-        tables.questions.put(txn, key, rows.QuestionRow(cast("rows.ByTier", counts)))
-    else:
-        tables.questions.delete(txn, key)
-    if is_crowd(counts):
-        tables.escalations.put(txn, key, None)
-    elif counts[Tier.ANECDOTAL] >= CROWD_CLAIMS - 1:
-        tables.escalations.delete(txn, key)
-
-
-def is_crowd(by_tier: Sequence[int]) -> bool:
-    """Say whether so many claims by tier are an anecdotal crowd with nobody of tiers 0 to 2 above it."""
-    return by_tier[Tier.ANECDOTAL] >= CROWD_CLAIMS and not any(by_tier[: Tier.EXPERT])
-
-
-def count_agent(txn: lmdb.Transaction, tables: Tables, agent_id: bytes, by: int) -> None:
-    """Count a claim that an agent signed (`by` 1) or uncount it (-1)."""
-    count = (tables.agents.get(txn, agent_id) or 0) + by
-    if count:
-        tables.agents.put(txn, agent_id, count)
-    else:
-        tables.agents.delete(txn, agent_id)
-
-
-def forget_text(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow) -> None:
+def forget_text(txn: lmdb.Transaction, tables: FoldTables, row: rows.ClaimRow) -> None:
     """Remove the sketch of a claim's text, and what finds it."""
     sketch = tables.sketches.get(txn, row.id)
     if sketch is not None:
@@ -158,5 +124,5 @@ def _anchor_keys(sketch: bytes, signatures: Sequence[Signature], seq: int) -> It
             yield keys.anchor_key(signature.agent_id, anchor, seq)
 
 
-def _has_child(txn: lmdb.Transaction, tables: Tables, claim_id: bytes) -> bool:
+def _has_child(txn: lmdb.Transaction, tables: FoldTables, claim_id: bytes) -> bool:
     return next(tables.children.walk(txn, claim_id), None) is not None

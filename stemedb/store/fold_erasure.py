@@ -13,14 +13,14 @@ import lmdb
 from stemedb.model.claim import ZERO_HASH
 from stemedb.model.records import ErasureRecord
 from stemedb.store import keys, rows
-from stemedb.store.fold_claims import count_agent, count_question, find_claim, forget_text, put_flags
+from stemedb.store.fold_claims import find_claim, forget_text, put_flags
 from stemedb.store.fold_quarantine import forget
+from stemedb.store.fold_tables import FoldTables
 from stemedb.store.record import FoldRecord
 from stemedb.store.table import Table
-from stemedb.store.tables import Tables
 
 
-def fold_erasure(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: ErasureRecord) -> int:
+def fold_erasure(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: ErasureRecord) -> int:
     """Remove claims and sources, and remember that their ids are gone; return the change in claims."""
     claims_count = 0
     for content_id in body.ids:
@@ -36,16 +36,17 @@ def fold_erasure(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body
     return claims_count
 
 
-def _remove_claim(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow) -> None:
+def _remove_claim(txn: lmdb.Transaction, tables: FoldTables, row: rows.ClaimRow) -> None:
     assertion = row.assertion
     forget_text(txn, tables, row)
-    tables.claims.delete(txn, keys.claim_key(assertion, row.id))
+    key = keys.claim_key(assertion, row.id)
+    tables.claims.delete(txn, key)
     tables.ids.delete(txn, row.id)
     for signature in row.signatures:
-        count_agent(txn, tables, signature.agent_id, -1)
+        tables.counts.agent(txn, signature.agent_id, -1)
     owner = keys.u64(row.seq)
-    for key in _remove_all(txn, tables.endorsements, owner):
-        count_agent(txn, tables, key[len(owner) :], -1)
+    for endorsed in _remove_all(txn, tables.endorsements, owner):
+        tables.counts.agent(txn, endorsed[len(owner) :], -1)
     for _, vote in list(tables.votes.walk(txn, owner)):
         tables.known.delete(txn, vote.id)
     _remove_all(txn, tables.votes, owner)
@@ -53,10 +54,10 @@ def _remove_claim(txn: lmdb.Transaction, tables: Tables, row: rows.ClaimRow) -> 
         tables.source_claims.delete(txn, assertion.source_hash + row.id)
     if assertion.parent_hash is not None:
         _leave_parent(txn, tables, assertion.parent_hash, row.id)
-    count_question(txn, tables, assertion, -1)
+    tables.counts.question(txn, keys.question_of(key), assertion.source_class, -1)
 
 
-def _leave_parent(txn: lmdb.Transaction, tables: Tables, parent_id: bytes, child_id: bytes) -> None:
+def _leave_parent(txn: lmdb.Transaction, tables: FoldTables, parent_id: bytes, child_id: bytes) -> None:
     tables.children.delete(txn, parent_id + child_id)
     parent = find_claim(txn, tables, parent_id)
     if parent is not None and next(tables.children.walk(txn, parent_id), None) is None:

@@ -17,11 +17,11 @@ from stemedb.model.statements import alias_id, epoch_id, gold_id, vote_id
 from stemedb.model.trust import NEUTRAL, Trust, judged
 from stemedb.store import keys, rows
 from stemedb.store.fold_claims import find_claim, set_flag
+from stemedb.store.fold_tables import FoldTables
 from stemedb.store.record import FoldRecord
-from stemedb.store.tables import Tables
 
 
-def fold_vote(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: VoteRecord) -> None:
+def fold_vote(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: VoteRecord) -> None:
     """Add a vote; one on a claim that is not there (any more) leaves no trace."""
     claim = find_claim(txn, tables, body.vote.assertion_hash)
     content_id = vote_id(body.vote)
@@ -33,7 +33,7 @@ def fold_vote(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: V
     set_flag(txn, tables, claim.id, rows.VOTED)
 
 
-def fold_epoch(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: EpochRecord) -> None:
+def fold_epoch(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: EpochRecord) -> None:
     """Add an epoch; the one it supersedes gains one row, its claims are not touched."""
     content_id = epoch_id(body.epoch)
     if not tables.known.put(txn, content_id, record.seq, overwrite=False):
@@ -45,7 +45,7 @@ def fold_epoch(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: 
         tables.superseded.put(txn, keys.owned(epoch.supersedes, record.seq), row)
 
 
-def fold_source(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: SourceRecord) -> None:
+def fold_source(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: SourceRecord) -> None:
     """Add a source with its first status."""
     row = rows.SourceRow(record.seq, body.title, body.url, body.source_class, body.timestamp)
     if not tables.sources.put(txn, body.source_hash, row, overwrite=False):
@@ -57,7 +57,7 @@ def fold_source(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body:
 
 
 def fold_source_status(
-    txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: SourceStatusRecord
+    txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: SourceStatusRecord
 ) -> None:
     """Add a status to a source; one of an unknown source leaves no trace."""
     if tables.sources.has(txn, body.source_hash):
@@ -65,7 +65,7 @@ def fold_source_status(
         tables.source_states.put(txn, keys.owned(body.source_hash, record.seq), state)
 
 
-def fold_alias(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: AliasRecord) -> None:
+def fold_alias(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: AliasRecord) -> None:
     """Join two subjects, in both directions."""
     if tables.known.put(txn, alias_id(body.first, body.second), record.seq, overwrite=False):
         tables.joins.put(txn, keys.u64(record.seq), rows.JoinRow(body.first, body.second, body.timestamp))
@@ -75,7 +75,7 @@ def fold_alias(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: 
 
 
 def fold_gold_standard(
-    txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: GoldStandardRecord
+    txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: GoldStandardRecord
 ) -> None:
     """Add what is settled; the newest stands."""
     content_id = gold_id(body.subject, body.predicate, body.object)
@@ -86,7 +86,9 @@ def fold_gold_standard(
         tables.settled.put(txn, keys.question_prefix(body.subject, body.predicate) + seq_key, None)
 
 
-def fold_judgement(txn: lmdb.Transaction, tables: Tables, record: FoldRecord, body: JudgementRecord) -> None:
+def fold_judgement(
+    txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord, body: JudgementRecord
+) -> None:
     """Move an agent's trust, once for each gold standard."""
     if not tables.judged.put(txn, body.gold_id + body.agent_id, record.seq, overwrite=False):
         return

@@ -15,6 +15,8 @@ from stemedb.model.claim import Assertion
 
 _U64 = Struct(">Q")
 _U64_MAX = 2**64 - 1
+_CLAIM_BYTES = 1 + _U64.size + 32
+"""What follows the question in a claim's key: NUL, time, id."""
 
 STATE = b"state"
 """The key in `meta` of where the fold stands."""
@@ -25,20 +27,25 @@ u64 = _U64.pack
 
 def claim_key(assertion: Assertion, claim_id: bytes) -> bytes:
     """Return the key under which a claim is kept."""
-    newest_first = _U64.pack(_U64_MAX - assertion.timestamp)
-    return question_prefix(assertion.subject, assertion.predicate) + newest_first + claim_id
+    prefix = question_prefix(assertion.subject, assertion.predicate)
+    return prefix + _U64.pack(_U64_MAX - assertion.timestamp) + claim_id
+
+
+def question_of(key: bytes) -> bytes:
+    """Return the `question_key` of what a claim is about, by the claim's key."""
+    return key[:-_CLAIM_BYTES]
 
 
 def question_prefix(subject: str, predicate: str | None) -> bytes:
     """Return what all keys of a subject and predicate start with; of all predicates where it is None."""
     if predicate is None:
-        return subject.encode() + b"\0"
-    return subject.encode() + b"\0" + predicate.encode() + b"\0"
+        return f"{subject}\0".encode()
+    return f"{subject}\0{predicate}\0".encode()
 
 
 def question_key(subject: str, predicate: str) -> bytes:
     """Return the key of a subject and predicate."""
-    return subject.encode() + b"\0" + predicate.encode()
+    return f"{subject}\0{predicate}".encode()
 
 
 def split_question(key: bytes) -> tuple[str, str]:

@@ -23,7 +23,14 @@ Buffer = bytes | memoryview
 Row = TypeVar("Row")
 
 _CRC = Struct(">I")
-_encoder = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
+_pack_crc = _CRC.pack
+
+
+def _closed(key: bytes, row: object) -> bytes:
+    """Return a row as it is stored, its checksum at the end."""
+    payload = _encode(row)
+    return payload + _pack_crc(crc32c(key + payload))
 
 
 class Table(Generic[Row]):
@@ -45,40 +52,33 @@ class Table(Generic[Row]):
 
     def get(self, txn: lmdb.Transaction, key: bytes) -> Row | None:
         """Return the row at `key`, None where there is none; raises `Corrupt` when it is not as written."""
-        value = None if self._absent else txn.get(key, db=self._db)
+        value = None if self._absent else txn.get(key, None, self._db)
         return None if value is None else self._decode(key, value)
 
     def require(self, txn: lmdb.Transaction, key: bytes) -> Row:
         """Return the row that another row promises; raises `Corrupt` when it is missing or not as written."""
-        value = txn.get(key, db=self._db)
+        value = txn.get(key, None, self._db)
         if value is None:
             raise self._corrupt(key, "is missing")
         return self._decode(key, value)
 
     def has(self, txn: lmdb.Transaction, key: bytes) -> bool:
         """Say whether there is a row at `key`, without reading it."""
-        return txn.get(key, db=self._db) is not None
+        return txn.get(key, None, self._db) is not None
 
     def put(self, txn: lmdb.Transaction, key: bytes, row: object, *, overwrite: bool = True) -> bool:
         """Write a row (anything that encodes as one); say whether it was written."""
-        payload = _encoder.encode(row)
-        value = payload + _CRC.pack(crc32c(payload, crc32c(key)))
-        return txn.put(key, value, db=self._db, overwrite=overwrite)
+        # By position: LMDB's binding takes half as long then. Likewise below.
+        return txn.put(key, _closed(key, row), True, overwrite, False, self._db)  # noqa: FBT003
 
     def put_all(self, txn: lmdb.Transaction, rows: Iterable[tuple[bytes, object]]) -> None:
         """Write many rows, in the order of their keys: one call, and neighbours share pages."""
-        written = []
-        for key, row in rows:
-            payload = _encoder.encode(row)
-            written.append((key, payload + _CRC.pack(crc32c(payload, crc32c(key)))))
-        written.sort()
         with txn.cursor(db=self._db) as cursor:
-            cursor.putmulti(written)
+            cursor.putmulti(sorted((key, _closed(key, row)) for key, row in rows))
 
-    def append(self, txn: lmdb.Transaction, key: bytes, row: object) -> None:
-        """Write a row behind the last key; LMDB fills its pages better so."""
-        payload = _encoder.encode(row)
-        txn.put(key, payload + _CRC.pack(crc32c(payload, crc32c(key))), db=self._db, append=True)
+    def append(self, txn: lmdb.Transaction, rows: Iterable[tuple[bytes, object]]) -> None:
+        """Write rows in key order behind the last key; LMDB fills its pages better so."""
+        self.append_raw(txn, [(key, _closed(key, row)) for key, row in rows])
 
     def delete(self, txn: lmdb.Transaction, key: bytes) -> bool:
         """Remove a row; say whether there was one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 import threading
@@ -15,8 +14,8 @@ import lmdb
 
 from stemedb import limits
 from stemedb.errors import Corrupt, Unavailable
+from stemedb.model.records import RecordType
 from stemedb.store import keys
-from stemedb.store.buffered import Buffered
 from stemedb.store.environment import (
     COPY_NAME,
     Environment,
@@ -26,11 +25,13 @@ from stemedb.store.environment import (
     unreadable,
 )
 from stemedb.store.fold import fold_record
+from stemedb.store.fold_tables import FoldTables
 from stemedb.store.record import FoldRecord
 from stemedb.store.rows import ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.tables import state_digest
 
+_ERASURE = int(RecordType.ERASURE)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -139,15 +140,13 @@ class View:
         tables, chores = self._env.tables, self._env.chores
         tables.marks.begin(records[-1].seq)
         with self._env.lmdb.begin(write=True) as txn:
-            # Counters are read and written once a batch: many of its claims share a question or an agent.
-            counting = copy.copy(tables)
-            counting.questions = questions = Buffered(tables.questions)
-            counting.agents = agents = Buffered(tables.agents)
+            at_hand = FoldTables(tables, txn)
+            tables.moments.append(txn, [(keys.u64(each.seq), each.recorded_at) for each in records])
             for record in records:
-                chores.note(txn, tables, record)
-                added += fold_record(txn, counting, record)
-            questions.flush(txn)
-            agents.flush(txn)
+                if record.type == _ERASURE:
+                    chores.note(txn, tables, record)
+                added += fold_record(txn, at_hand, record)
+            at_hand.finish(txn)
             last = records[-1]
             state = ViewState(log_id, last.seq, last.recorded_at, self.claims_count + added)
             tables.meta.put(txn, keys.STATE, state)
