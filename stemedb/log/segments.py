@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from stemedb.errors import Corrupt
 from stemedb.limits import LOG_INDEX_STEP_BYTES, LOG_READ_CHUNK_BYTES, LOG_READ_FIRST_BYTES
-from stemedb.log.frames import FRAME_BYTES_MAX, HEADER_BYTES, Frame, Header, decode_frames
+from stemedb.log.frames import FRAME_BYTES_MAX, HEADER_BYTES, Frame, Header, decode_frames, next_chain
 
 SEQ_MAX: Final = 2**63 - 1
 RESTORE: Final = "restore the log from a backup"
@@ -37,6 +37,8 @@ class Segment:
         """Index only the first frame's place; the rest is noted as it is seen."""
         self.path = path
         self.header = header
+        self.followed = (header.first_seq - 1, header.chain)
+        """The record up to which readers followed the chain, and its value there."""
         self._seqs = [header.first_seq]
         self._offsets = [HEADER_BYTES]
         self._lock = Lock()
@@ -55,6 +57,15 @@ class Segment:
         """Give the last remembered frame at or before `seq`: its seq and its offset in the file."""
         at = bisect_right(self._seqs, seq) - 1
         return self._seqs[at], self._offsets[at]
+
+    def follow(self, frames: list[Frame]) -> None:
+        """Follow the chain through frames that come next in this segment; others are none of its business."""
+        seq, chain = self.followed
+        known = seq + 1 - frames[0].record.seq
+        if 0 <= known < len(frames):
+            for frame in frames[known:]:
+                chain = next_chain(chain, frame.digest)
+            self.followed = (frames[-1].record.seq, chain)
 
 
 class Walk:
@@ -149,6 +160,8 @@ class Segments:
     def frames(self, from_seq: int, last_seq: int, head_seq: int) -> Iterator[list[Frame]]:
         """Yield the frames `from_seq` to `last_seq`, all durable (`head_seq` is the last that is), checked.
 
+        Of a segment that is read from its beginning to its end, in however many pieces, the chain is, too.
+
         Raises:
             Corrupt: a frame is not what was written.
         """
@@ -156,6 +169,7 @@ class Segments:
         while from_seq <= last_seq:
             walk = self.walk(at, from_seq, last_seq)
             for frames in walk:
+                self._follow(at, frames)
                 skip = from_seq - frames[0].record.seq
                 if skip < len(frames):
                     yield frames[skip:] if skip > 0 else frames
@@ -164,6 +178,21 @@ class Segments:
                 at += 1
             elif not self._whole_after_all(at, walk.stop):
                 raise_damaged(self.items[at].path, walk.stop, self.last_seq(at, head_seq))
+
+    def _follow(self, at: int, frames: list[Frame]) -> None:
+        """Follow the chain of a sealed segment; at its end it must be what the next segment begins with."""
+        if at + 1 == len(self.items):
+            return
+        segment, header = self.items[at], self.items[at + 1].header
+        segment.follow(frames)
+        seq, chain = segment.followed
+        if seq + 1 == header.first_seq and chain != header.chain:
+            raise Corrupt(
+                f"{segment.path}: its records give another chain value than {self.items[at + 1].path.name} "
+                f"begins with: one of {segment.header.first_seq} to {seq} was exchanged",
+                code="log_chain",
+                ways_out=(RESTORE,),
+            )
 
     def _whole_after_all(self, at: int, stop: Stop) -> bool:
         """Look again at a frame that was not whole: it may have been overwritten right then, or only half."""

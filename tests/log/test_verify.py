@@ -47,7 +47,7 @@ def test_verify_names_every_damage(tmp_path: Path) -> None:
     assert report.checkpoint is None
 
 
-def test_verify_finds_a_record_exchanged_by_somebody_who_knows_the_format(tmp_path: Path) -> None:
+def test_a_record_exchanged_by_somebody_who_knows_the_format_is_found(tmp_path: Path) -> None:
     """Checksum and hash can be made to fit; the chain in the next segment cannot."""
     make_log(tmp_path, batches=100)
     path = segment_files(tmp_path)[1]
@@ -61,6 +61,13 @@ def test_verify_finds_a_record_exchanged_by_somebody_who_knows_the_format(tmp_pa
     (problem,) = verify(tmp_path).problems
     assert problem.code == "log_chain"
     assert problem.file == segment_files(tmp_path)[2].name
+    with closing(open_small(tmp_path)) as log:
+        following = decode_header(segment_files(tmp_path)[2].read_bytes()).first_seq
+        for seq in range(1, following - 7, 7):
+            log.read(seq, 7)
+        with pytest.raises(Corrupt, match="was exchanged") as refused:
+            log.read(seq + 7, 7)
+    assert refused.value.reason == "log_chain"
 
 
 def test_verify_goes_on_where_it_stopped(tmp_path: Path) -> None:
