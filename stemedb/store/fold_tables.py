@@ -80,16 +80,14 @@ class Counts:
     def flush(self, txn: lmdb.Transaction) -> None:
         """Write what was counted, in key order, before the transaction ends."""
         tables = self._tables
-        for key, counts in sorted(self._questions.items()):
-            if any(counts):
-                tables.questions.put(txn, key, (counts,))
-            else:
+        tables.questions.put_all(txn, [(key, (each,)) for key, each in self._questions.items() if any(each)])
+        tables.agents.put_all(txn, [(agent_id, count) for agent_id, count in self._agents.items() if count])
+        for key, counts in self._questions.items():
+            if not any(counts):
                 tables.questions.delete(txn, key)
             self._escalate(txn, key, counts)
-        for agent_id, count in sorted(self._agents.items()):
-            if count:
-                tables.agents.put(txn, agent_id, count)
-            else:
+        for agent_id, count in self._agents.items():
+            if not count:
                 tables.agents.delete(txn, agent_id)
 
     def _escalate(self, txn: lmdb.Transaction, key: bytes, counts: Sequence[int]) -> None:
