@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -173,7 +174,7 @@ class _Check:
         wanted = _LEAF if level == tree.depth else _BRANCH
         nodes = self._nodes(page, wanted, level)
         # The first key of a branch is never looked at: it stands for everything before the second.
-        bounds = [self._ordered(tree, key) for key, _ in nodes]
+        bounds = [self._ordered(tree, page, key) for key, _ in nodes]
         if wanted == _BRANCH:
             bounds[:1] = [low]
         for at, (key, value) in enumerate(nodes):
@@ -186,9 +187,13 @@ class _Check:
                 child = int.from_bytes(value, "little")
                 yield from self._subtree(tree, child, level + 1, bounds[at], following)
 
-    def _ordered(self, tree: Tree, key: bytes) -> bytes:
+    def _ordered(self, tree: Tree, page: int, key: bytes) -> bytes:
         """Return bytes that sort as the key does: those of the free list are numbers of this machine."""
-        return key if tree.name else _U64.unpack(key.ljust(_U64.size, b"\0"))[0].to_bytes(_U64.size, "big")
+        if tree.name:
+            return key
+        if len(key) > _U64.size:
+            _refuse(self._path, page, f"a key of {len(key)} bytes in the list of free pages")
+        return int.from_bytes(key, sys.byteorder).to_bytes(_U64.size, "big")
 
     def _nodes(self, page: int, wanted: int, level: int) -> list[tuple[bytes, bytes]]:
         """Return a page's keys and values; of a branch, the child's number as six bytes."""
