@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from stemedb import limits
 from stemedb.errors import QueryTimeout, Unprocessable
-from stemedb.query.claims import SeenClaim, passes, see
+from stemedb.query.claims import SeenClaim, passing, see, see_all
 from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import Moment
 from stemedb.query.question import Question
@@ -27,10 +27,12 @@ class Deadline:
         self._ends_at = time.monotonic() + timeout_s
         self.looked = 0
 
-    def look(self) -> None:
-        """Count one claim looked at; raise `QueryTimeout` when the time is over."""
-        self.looked += 1
-        if self.looked % _LOOK_AT_CLOCK_EVERY == 0 and time.monotonic() > self._ends_at:
+    def look(self, claims: int = 1) -> None:
+        """Count claims looked at; raise `QueryTimeout` when the time is over."""
+        before = self.looked
+        self.looked += claims
+        steps = self.looked // _LOOK_AT_CLOCK_EVERY - before // _LOOK_AT_CLOCK_EVERY
+        if steps and time.monotonic() > self._ends_at:
             raise QueryTimeout(f"the question took more than {self._timeout_s} s")
 
 
@@ -51,7 +53,8 @@ class Search:
 
         The place is the claim's key behind the subject, so that it orders claims of several subjects.
         """
-        return ((place, seen) for place, seen in self._visible(after) if passes(self.question, seen))
+        passes = passing(self.question)
+        return ((place, seen) for place, seen in self._visible(after) if passes(seen))
 
     def _visible(self, after: bytes | None = None) -> Iterator[tuple[bytes, SeenClaim]]:
         look = self.deadline.look
@@ -71,30 +74,27 @@ class Search:
 
     def all_matching(self) -> list[SeenClaim]:
         """Return every claim that passes; raises as `candidates` does."""
-        found = []
-        question, moment, around = self.question, self.moment, self.around
-        looked = 0
-        for row in self._rows():
-            self.deadline.look()
-            seen = see(row, moment, around, decay=question.decay)
-            if seen is None:
-                continue
-            looked += 1
-            if looked > limits.CANDIDATES_MAX:
+        found: list[SeenClaim] = []
+        moment, around, decay = self.moment, self.around, self.question.decay
+        passes, visible = passing(self.question), 0
+        for rows in self._lists():
+            self.deadline.look(len(rows))
+            seen = see_all(rows, moment, around, decay=decay)
+            visible += len(seen)
+            if visible > limits.CANDIDATES_MAX:
                 raise Unprocessable(
                     f"more than {limits.CANDIDATES_MAX} claims bear on this question",
                     code="too_many_candidates",
                     hint="Ask about a narrower subject, or page through the claims without a lens.",
                 )
-            if passes(question, seen):
-                found.append(seen)
+            found += filter(passes, seen)
         return found
 
-    def _rows(self) -> Iterator[ClaimRow]:
+    def _lists(self) -> Iterator[list[ClaimRow]]:
         """Yield all claims, without their places."""
         if self._subjects is not None:
-            return (row for _, row in self._walk(None))
-        return (row for _, row in self._snapshot.walk(self.question.subject, self.question.predicate))
+            return ([row] for _, row in self._walk(None))
+        return self._snapshot.claims(self.question.subject, self.question.predicate)
 
     def _walk(self, after: bytes | None) -> Iterator[tuple[bytes, ClaimRow]]:
         if self._subjects is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from stemedb.lens import Candidate
+from stemedb.lens.candidate import NEUTRAL_TRUST
 from stemedb.model.claim import ZERO_HASH, Signature
 from stemedb.model.records import SourceStatus
 from stemedb.model.replies import ClaimOut, VotesOut
@@ -29,7 +32,7 @@ SOURCE_DISPUTED = "source_disputed"
 EPOCH_SUPERSEDED = "epoch_superseded"
 
 
-class SeenClaim(NamedTuple):
+class SeenClaim(msgspec.Struct, frozen=True, gc=False):
     """A claim at a moment; `confidence` as the question counts it."""
 
     row: ClaimRow
@@ -48,50 +51,85 @@ class SeenClaim(NamedTuple):
 
 def see(row: ClaimRow, moment: Moment, around: Surroundings, *, decay: bool = True) -> SeenClaim | None:
     """Return the claim as `moment` sees it, None where it is not visible then."""
-    assertion = row.assertion
-    if not moment.sees(row.seq, assertion.timestamp):
-        return None
-    # Most claims are plain: nobody endorsed them, voted on them or revised them.
-    plain = not row.flags
-    signatures = row.signatures if plain else around.signatures(row)
-    confidence = assertion.confidence
-    if decay:
-        age_s = moment.clock_s - assertion.timestamp
-        confidence = effective_confidence(confidence, assertion.source_class, age_s)
-    return SeenClaim(
-        row,
-        signatures,
-        confidence,
-        NO_VOTES if plain else around.votes(row),
-        around.source_status(assertion.source_hash),
-        around.is_superseded(assertion.epoch),
-        None if plain else around.hidden_by(row, signatures),
-    )
+    return next(iter(see_all((row,), moment, around, decay=decay)), None)
+
+
+def see_all(
+    rows: Sequence[ClaimRow], moment: Moment, around: Surroundings, *, decay: bool = True
+) -> list[SeenClaim]:
+    """Return the claims that are visible at `moment`, as it sees them."""
+    seq, as_of, clock_s = moment
+    found = []
+    for row in rows:
+        assertion = row.assertion
+        # As `Moment.sees` has it: a call more for each claim is felt.
+        if row.seq > seq or (as_of is not None and assertion.timestamp > as_of):
+            continue
+        # Most claims are plain: nobody endorsed them, voted on them or revised them.
+        plain = not row.flags
+        signatures = row.signatures if plain else around.signatures(row)
+        confidence = assertion.confidence
+        if decay:
+            age_s = clock_s - assertion.timestamp
+            confidence = effective_confidence(confidence, assertion.source_class, age_s)
+        source_hash, epoch = assertion.source_hash, assertion.epoch
+        seen = SeenClaim(
+            row,
+            signatures,
+            confidence,
+            NO_VOTES if plain else around.votes(row),
+            None if source_hash == ZERO_HASH else around.source_status(source_hash),
+            epoch is not None and around.is_superseded(epoch),
+            None if plain else around.hidden_by(row, signatures),
+        )
+        found.append(seen)
+    return found
 
 
 def candidate(seen: SeenClaim, around: Surroundings) -> Candidate:
     """Return a claim as a lens wants it."""
-    assertion = seen.row.assertion
+    row = seen.row
+    assertion = row.assertion
     return Candidate(
-        seen.row.id,
+        row.id,
         assertion.object,
         assertion.timestamp,
         seen.confidence,
         assertion.source_class,
         tuple([signature.agent_id for signature in seen.signatures]),
         seen.votes.weight,
-        around.mean_trust(seen.signatures),
+        around.mean_trust(seen.signatures) if around.anybody_judged else NEUTRAL_TRUST,
         seen.superseded,
     )
 
 
-def passes(question: Question, seen: SeenClaim) -> bool:
-    """Say whether a visible claim passes the filters; hidden ones do only where every stage is asked for."""
+def passing(question: Question) -> Callable[[SeenClaim], bool]:
+    """Return what says whether a visible claim passes the filters.
+
+    Hidden ones do only where every stage is asked for.
+    """
+    stages, shows_hidden, narrows = question.stages, question.shows_hidden, _narrows(question)
+
+    def passes(seen: SeenClaim) -> bool:
+        return (
+            seen.row.assertion.lifecycle in stages
+            and (seen.hidden_by is None or shows_hidden)
+            and (not narrows or _is_wanted(question, seen))
+        )
+
+    return passes
+
+
+def _narrows(question: Question) -> bool:
+    """Say whether there is any filter but that of stages."""
+    unset = (question.tiers, question.epoch, question.agent_id, question.visual_near)
+    return question.min_confidence > 0 or any(each is not None for each in unset)
+
+
+def _is_wanted(question: Question, seen: SeenClaim) -> bool:
     assertion = seen.row.assertion
     return (
-        assertion.lifecycle in question.stages
-        and (seen.hidden_by is None or question.shows_hidden)
-        and (question.tiers is None or assertion.source_class in question.tiers)
+        (question.tiers is None or assertion.source_class in question.tiers)
         and (question.epoch is None or assertion.epoch == question.epoch)
         and seen.confidence >= question.min_confidence
         and (question.agent_id is None or any(each.agent_id == question.agent_id for each in seen.signatures))

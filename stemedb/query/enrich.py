@@ -6,6 +6,7 @@ One `Surroundings` serves one question inside one snapshot; what several claims 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import fsum
 
 from stemedb.lens.candidate import NEUTRAL_TRUST, tie_rank
@@ -34,7 +35,6 @@ class Surroundings:
         self._epochs: dict[bytes, bool] = {}
         self._trust: dict[bytes, float] = {}
         self._trust_seq: int | None = None
-        self._anybody_judged: bool | None = None
 
     def signatures(self, row: ClaimRow) -> tuple[Signature, ...]:
         """Return the signatures of a claim that are visible."""
@@ -102,12 +102,10 @@ class Surroundings:
                 self._trust[agent_id] = drifted(row.millionths, elapsed_us) / TRUST_ONE
         return self._trust[agent_id]
 
-    @property
+    @cached_property
     def anybody_judged(self) -> bool:
         """Whether any agent was ever judged; where not, trust costs nothing."""
-        if self._anybody_judged is None:
-            self._anybody_judged = self._snapshot.has_trust
-        return self._anybody_judged
+        return self._snapshot.has_trust
 
     def last_judgement(self, agent_id: bytes) -> TrustRow | None:
         """Return an agent's last judgement visible."""

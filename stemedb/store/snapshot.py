@@ -27,7 +27,8 @@ class Snapshot:
         """Open the read transaction; `left` is called once it has ended."""
         self._tables = tables
         self._left = left
-        self._txn = env.begin(buffers=True)
+        # Rows are small: bytes of their own cost less than a view of the page, cut and copied from later.
+        self._txn = env.begin()
 
     def __enter__(self) -> Snapshot:  # noqa: PYI034 - Self came with Python 3.11
         """Return itself."""
@@ -81,6 +82,10 @@ class Snapshot:
         All predicates, in byte order, where `predicate` is None.
         """
         return self._tables.claims.walk(self._txn, keys.question_prefix(subject, predicate), after_key)
+
+    def claims(self, subject: str, predicate: str | None) -> Iterator[list[ClaimRow]]:
+        """Yield the claims of a question in reply order, some hundred at once; as `walk` in all else."""
+        return self._tables.claims.lists(self._txn, keys.question_prefix(subject, predicate))
 
     def endorsements(self, claim: ClaimRow) -> Iterator[tuple[Signature, EndorsementRow]]:
         """Yield the later signatures of a claim, by agent, each with the row that says when it came."""

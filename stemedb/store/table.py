@@ -6,6 +6,7 @@ LMDB has no checksums of its own; including the key also catches a row that stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Generic, TypeVar
 
@@ -25,6 +26,7 @@ Row = TypeVar("Row")
 _CRC = Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
 _pack_crc = _CRC.pack
+_LIST_ROWS_FIRST, _LIST_ROWS_MAX = 16, 256
 
 
 def _closed(key: bytes, row: object) -> bytes:
@@ -88,7 +90,7 @@ class Table(Generic[Row]):
         self, txn: lmdb.Transaction, prefix: bytes = b"", after: bytes | None = None
     ) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows whose keys begin with `prefix`, in key order, from behind `after` where given."""
-        with txn.cursor(db=self._db) as cursor:
+        with txn.cursor(self._db) as cursor:
             start = prefix if after is None else after
             found = cursor.set_range(start) if start else cursor.first()
             if found and after is not None and cursor.key() == after:
@@ -100,6 +102,37 @@ class Table(Generic[Row]):
                 if not key.startswith(prefix):
                     return
                 yield key, self._decode(key, value)
+
+    def lists(self, txn: lmdb.Transaction[bytes], prefix: bytes) -> Iterator[list[Row]]:
+        """Yield the rows whose keys begin with `prefix`, in key order, many at once.
+
+        The way to read many: half of what `walk` takes for a row goes into handing it over. Wants a
+        transaction without buffers.
+        """
+        with txn.cursor(self._db) as cursor:
+            if not cursor.set_range(prefix):
+                return
+            items, wanted = cursor.iternext(), _LIST_ROWS_FIRST
+            while found := list(islice(items, wanted)):
+                # In key order, so that the last one tells of all.
+                below = found[-1][0].startswith(prefix)
+                if rows := self._decode_all(
+                    found if below else [e for e in found if e[0].startswith(prefix)]
+                ):
+                    yield rows
+                if not below:
+                    return
+                wanted = min(2 * wanted, _LIST_ROWS_MAX)
+
+    def _decode_all(self, items: Sequence[tuple[bytes, bytes]]) -> list[Row]:
+        decode = self._decoder.decode
+        rows = []
+        for key, value in items:
+            payload = value[:-4]
+            if value[-4:] != _pack_crc(crc32c(payload, crc32c(key))) or not payload:
+                raise self._corrupt(key, "does not fit its checksum")
+            rows.append(decode(payload))
+        return rows
 
     def last(self, txn: lmdb.Transaction, prefix: bytes, up_to: bytes) -> tuple[bytes, Row] | None:
         """Return the last row whose key begins with `prefix` and is at most `up_to`."""

@@ -38,8 +38,11 @@ def view(tmp_path: Path) -> View:
 
 
 def walk(view: View, subject: str, predicate: str | None) -> list[ClaimRow]:
+    """Return the claims one by one, having looked that they are the same in lists."""
     with view.snapshot() as snapshot:
-        return [row for _, row in snapshot.walk(subject, predicate)]
+        found = [row for _, row in snapshot.walk(subject, predicate)]
+        assert [row for rows in snapshot.claims(subject, predicate) for row in rows] == found
+        return found
 
 
 def test_walk_is_newest_first_then_smaller_id(view: View) -> None:
@@ -48,6 +51,11 @@ def test_walk_is_newest_first_then_smaller_id(view: View) -> None:
     rows = walk(view, "Tesla_Inc", "has_revenue")
     assert len(rows) == 9
     assert rows == sorted(rows, key=lambda row: (-row.assertion.timestamp, row.id))
+
+
+def test_walk_of_a_long_question(view: View) -> None:
+    view.fold(LOG_ID, [assertion_record(seq, object=number(seq), timestamp=seq) for seq in range(1, 701)])
+    assert [row.seq for row in walk(view, "Tesla_Inc", "has_revenue")] == list(range(700, 0, -1))
 
 
 def test_walk_stays_inside_its_question(view: View) -> None:
