@@ -1,4 +1,4 @@
-"""What size costs: `python -m bench growing [CLAIMS ...]`; the default is 10,000 and 100,000.
+"""What size costs: `python -m bench.growing [CLAIMS ...]`; the default is 10,000 and 100,000.
 
 For each number of claims, against the first: the p99 of a question (10 candidates, 16 clients, each about
 another subject), the anonymous memory of the process, and the seconds of a start. The long form is 10000

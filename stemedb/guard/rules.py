@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, unique
 from typing import Final, NamedTuple
 
 from stemedb import limits
@@ -10,6 +10,7 @@ from stemedb.guard.buckets import Rate
 from stemedb.model.keys import Role
 
 
+@unique
 class Pace(Enum):
     """Classes of paths that share a rate limit: how much a client may ask at once, and each second."""
 

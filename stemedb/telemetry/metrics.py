@@ -1,30 +1,16 @@
-"""Every metric, named once, and the service's own log.
-
-Imports nothing of ours but limits; any room may use it. Nothing is shared between instances: each `Telemetry`
-has a registry of its own, each logger its own stream.
-"""
+"""The metrics of a server."""
 
 from __future__ import annotations
 
-import json
 import platform
-import queue
-import re
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Final
 
 import prometheus_client
-import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from stemedb import limits
+from stemedb.telemetry.collectors import Assertions, LatencyWindow, OwnProcess
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,77 +19,6 @@ _QUERY_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 _OPERATION_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _OPERATIONS: Final = ("fold", "compact", "overwrite")
-_QUANTILES: Final = (0.5, 0.95, 0.99)
-_SECRET: Final = re.compile(r"steme_live_[A-Za-z0-9_-]+")  # an API key, or a part of one
-_LOG_BLOCK_LINES: Final = 256  # written together
-
-
-class LatencyWindow(Collector):
-    """`stemedb_query_latency_seconds{quantile=}`: a summary over the last minutes."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start empty; `clock` gives seconds."""
-        self._clock = clock
-        self._samples: deque[tuple[float, float]] = deque(maxlen=limits.LATENCY_SAMPLES_MAX)
-        self._count = 0
-        self._sum_s = 0.0
-
-    def observe(self, duration_s: float) -> None:
-        """Note one answered question."""
-        self._samples.append((self._clock(), duration_s))
-        self._count += 1
-        self._sum_s += duration_s
-
-    def quantile(self, share: float) -> float:
-        """Return the duration (seconds) that `share` of the questions stayed within; NaN for none."""
-        return _quantile(self._window(), share)
-
-    def collect(self) -> Iterator[SummaryMetricFamily]:
-        """Yield the family with one sample a quantile."""
-        window = self._window()
-        name = "stemedb_query_latency_seconds"
-        family = SummaryMetricFamily(name, "Time to answer a question, over a sliding window.")
-        for share in _QUANTILES:
-            family.add_sample(name, {"quantile": str(share)}, _quantile(window, share))
-        family.add_sample(f"{name}_count", {}, self._count)
-        family.add_sample(f"{name}_sum", {}, self._sum_s)
-        yield family
-
-    def _window(self) -> list[float]:
-        since = self._clock() - limits.LATENCY_WINDOW_S
-        return sorted(duration_s for at, duration_s in list(self._samples) if at >= since)
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-class _Assertions(Collector):
-    """`stemedb_assertions_total`: a counter that starts at the number of claims in the view.
-
-    Absent before the view is open: a zero in between would look like a reset, and every claim like a new one.
-    """
-
-    def __init__(self) -> None:
-        self.started_at: int | None = None
-        self.created_count = 0
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        if self.started_at is not None:
-            count = self.started_at + self.created_count
-            yield CounterMetricFamily(
-                "stemedb_assertions", "Claims in the view at the start, and created since.", value=count
-            )
-
-    def describe(self) -> Iterator[CounterMetricFamily]:
-        yield CounterMetricFamily("stemedb_assertions", "")
-
-
-class _OwnProcess(ProcessCollector):
-    """`process_*`: the library shows nothing where /proc/stat is hidden, as in our unit's sandbox."""
-
-    def _boot_time(self) -> float:
-        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Telemetry:
@@ -113,12 +28,12 @@ class Telemetry:
         """Register every metric, at zero; `version` is that of the service."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # one series a metric, as the dashboards name them
         self.registry = CollectorRegistry()
-        _OwnProcess(registry=self.registry)
+        OwnProcess(registry=self.registry)
         build = Info("stemedb_build", "What runs: always 1.", registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         self.query_latency = LatencyWindow()
         self.registry.register(self.query_latency)
-        self._assertions = _Assertions()
+        self._assertions = Assertions()
         self.registry.register(self._assertions)
         self.query_duration = self._histogram(
             "stemedb_query_duration_seconds",
@@ -269,116 +184,3 @@ class Telemetry:
         self, name: str, meaning: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
     ) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
-
-
-class Sample(NamedTuple):
-    """One value of a metric of `TEXTFILE_METRICS`."""
-
-    name: str
-    value: float
-    labels: Mapping[str, str] = MappingProxyType({})
-
-
-TEXTFILE_METRICS: Final = MappingProxyType(
-    {
-        "stemedb_backup_last_success_timestamp_seconds": "When a backup last succeeded.",
-        "stemedb_backup_last_size_bytes": "Bytes of the last backup: its view, and the log up to it.",
-        "stemedb_backup_last_duration_seconds": "Time of the last backup.",
-        "stemedb_backup_verify_last_success_timestamp_seconds": "When a verification last found all whole.",
-        "stemedb_archive_lag_seconds": "How long the archive has lacked something; 0 while it lacks nothing.",
-        "stemedb_archive_behind_bytes": "Bytes of the log that are synced and not archived.",
-        "stemedb_archive_last_update_timestamp_seconds": "When the archive was last seen to lack nothing.",
-        "stemedb_archive_seq": "The last record archived.",
-        "stemedb_drill_last_success_timestamp_seconds": "When a restore drill last passed.",
-        "stemedb_drill_result": "1 for how the last restore drill ended, 0 for the others.",
-    }
-)
-"""What backup commands write for node_exporter's textfile collector, with its meaning."""
-
-
-def textfile(samples: Sequence[Sample]) -> bytes:
-    """Return a textfile of these samples, in Prometheus' text format."""
-    registry = CollectorRegistry()
-    gauges: dict[str, Gauge] = {}
-    for name, value, labels in samples:
-        gauge = gauges.get(name)
-        if gauge is None:
-            gauge = gauges[name] = Gauge(name, TEXTFILE_METRICS[name], tuple(labels), registry=registry)
-        (gauge.labels(**labels) if labels else gauge).set(value)
-    return prometheus_client.generate_latest(registry)
-
-
-class LogSink:
-    """Writes log lines from a thread of its own, so that a slow reader of the log never holds a request."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        """Start writing to `stream`."""
-        self._stream = stream
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._dropped_count = 0
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
-
-    def write(self, line: bytes) -> None:
-        """Hand over one line, without its end; beyond the limit it is dropped and counted."""
-        if self._lines.qsize() >= limits.LOG_LINES_MAX:
-            self._dropped_count += 1
-        else:
-            self._lines.put(line)
-
-    def close(self, timeout_s: float = limits.LOG_CLOSE_TIMEOUT_S) -> None:
-        """Write what waits, for `timeout_s` at most; a second call does nothing more."""
-        self._lines.put(None)
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            block = [line]
-            while len(block) < _LOG_BLOCK_LINES and not self._lines.empty():
-                following = self._lines.get()
-                if following is None:
-                    self._lines.put(None)
-                    break
-                block.append(following)
-            if self._dropped_count:
-                block.append(b'{"event":"log lines dropped","count":%d}' % self._dropped_count)
-                self._dropped_count = 0
-            self._stream.write(b"\n".join(block) + b"\n")
-            self._stream.flush()
-
-
-class _Lines:
-    """The end of structlog's chain: hands rendered lines over."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self.msg = self.log = self.debug = self.info = write
-        self.warning = self.error = self.critical = write
-
-
-def masked(text: str) -> str:
-    """Return `text` with every API key in it, or part of one, taken out."""
-    return _SECRET.sub("steme_live_(hidden)", text) if "steme_live_" in text else text
-
-
-def make_logger(level: int, write: Callable[[bytes], object]) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger that gives `write` one JSON object a line, from `level` (of `logging`) on."""
-    encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
-
-    def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> bytes:
-        # ASCII only: nothing that a client sends can start a line of its own or speak to a terminal.
-        line = encode(event)
-        # Whatever it came in by: a path, a request's id, an error's text.
-        return masked(line).encode()
-
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        _Lines(write),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.format_exc_info,
-            render,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
-    return logger
