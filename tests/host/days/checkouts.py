@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.host.playbook import ROOT
+from tools import converged
 
 PARTS = (
     "stemedb",
@@ -36,11 +39,19 @@ def checkout(folder: Path, version: str, *, broken: str = "") -> Path:
         else:
             shutil.copy(source, target / name)
     # Its own, so that this checkout's stays as it is; the locked wheels are at hand.
-    shutil.copytree(ROOT / "build/wheelhouse", target / "build/wheelhouse", copy_function=os.link)
+    shutil.copytree(wheelhouse(), target / "build/wheelhouse", copy_function=os.link)
     edit(target / "stemedb/__init__.py", r'__version__ = "[^"]+"', f'__version__ = "{version}"')
     if broken:
         edit(target / "stemedb/cli/server.py", r"(?m)^def _serve\(.*:$", rf"\g<0>\n    {broken}")
     return target
+
+
+def wheelhouse() -> Path:
+    """This checkout's wheels, completed where it has converged no host so far."""
+    folder = ROOT / "build/wheelhouse"
+    tool = [sys.executable, str(ROOT / "tools/wheelhouse.py"), "--python", converged.HOST_PYTHON]
+    subprocess.run([*tool, "--dir", str(folder)], stdout=subprocess.DEVNULL, check=True)
+    return folder
 
 
 def edit(path: Path, pattern: str, replacement: str) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.host.containers import container
+from tests.host.days.checkouts import wheelhouse
 from tests.host.days.conftest import Operator
-from tests.host.playbook import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from tests.host.playbook import Run
 
-KILLS = 5
+# Tasks and handlers at which a run is killed, one in each fifth of a whole run.
+KILLED_AT = (15, 45, 75, 105, 135)
 KILLED = -9
-CALLBACKS = "tests/host/days/callbacks"
+KILLS = "tests/host/days/callbacks"
 CANARY = "steme_live_" + "canary" * 7 + "x"
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -30,7 +31,7 @@ NOWHERE = "http://127.0.0.1:9/"
 def no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A filled wheelhouse whose archives are still to be packed, on a controller without a package index."""
     target = tmp_path / "wheelhouse"
-    shutil.copytree(ROOT / "build/wheelhouse", target, ignore=shutil.ignore_patterns("*.tar"))
+    shutil.copytree(wheelhouse(), target, ignore=shutil.ignore_patterns("*.tar"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.setenv(name, NOWHERE)
@@ -43,17 +44,7 @@ def killed_at(
 ) -> Run:
     with monkeypatch.context() as patch:
         patch.setenv("STEMEDB_KILL_AT", str(task))
-        return operator.play("site.yml", callbacks=CALLBACKS, variables=variables)
-
-
-def tasks_of_a_run(operator: Operator, runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tasks that a check of the whole playbook reaches."""
-    with monkeypatch.context() as patch:
-        patch.setenv("PLAYBOOK_RUNS_FILE", str(runs))
-        run = operator.play("site.yml", "--check", callbacks="playbooks/callback_plugins")
-    assert run.status == 0, run.output
-    tasks: list[str] = json.loads(runs.read_text().splitlines()[-1])["tasks"]
-    return tasks
+        return operator.play("site.yml", callbacks=KILLS, variables=variables)
 
 
 @pytest.mark.slow
@@ -64,12 +55,13 @@ def test_goes_on_after_kills_without_an_index_and_says_no_secret(
     record_property: Callable[[str, object], None],
 ) -> None:
     secret = {"stemedb_root_api_key": CANARY, "stemedb_wheelhouse_dir": str(no_index)}
+    runs = tmp_path / "runs"
     with container("interrupted", tmp_path) as host:
         operator = Operator(host, tmp_path)
-        count = len(tasks_of_a_run(operator, tmp_path / "runs", monkeypatch))
-        for number in range(KILLS):
-            killed = killed_at(operator, (2 * number + 1) * count // (2 * KILLS), monkeypatch, secret)
+        for task in KILLED_AT:
+            killed = killed_at(operator, task, monkeypatch, secret)
             assert killed.status == KILLED, killed.output
+        monkeypatch.setenv("PLAYBOOK_RUNS_FILE", str(runs))
         whole = operator.play("site.yml", "-vvv", "--diff", variables=secret)
         assert whole.status == 0, whole.output
         assert CANARY not in whole.output
@@ -78,7 +70,10 @@ def test_goes_on_after_kills_without_an_index_and_says_no_secret(
         assert (after.status, after.changed) == (0, 0), after.output
         assert CANARY not in after.output
         assert operator.health()["status"] == "healthy"
+    count = len(json.loads(runs.read_text().splitlines()[0])["tasks"])
     record_property("tasks of a run, handlers included", count)
+    fifth = count / len(KILLED_AT)
+    assert [int(task / fifth) for task in KILLED_AT] == list(range(len(KILLED_AT)))
 
 
 @pytest.mark.soak
