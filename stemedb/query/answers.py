@@ -23,7 +23,7 @@ from stemedb.model.replies import (
 from stemedb.model.wire import TIER_NAMES, value_to_wire
 from stemedb.query.candidates import Deadline, Search
 from stemedb.query.changes import changes_since
-from stemedb.query.claims import SeenClaim, candidate, rounded, see, show
+from stemedb.query.claims import SeenClaim, candidates, rounded, see, show
 from stemedb.query.cursor import decode_cursor, encode_cursor
 from stemedb.query.enrich import Surroundings
 from stemedb.query.moment import PRESENT, Moment, moment_at, moment_of
@@ -133,7 +133,7 @@ class _Weighed:
     def __init__(self, search: Search) -> None:
         seen = search.candidates()
         self.claims = {claim.row.id: claim for claim in seen}
-        self.candidates = [candidate(claim, search.around) for claim in seen]
+        self.candidates = candidates(seen, search.around)
 
 
 def _search(snapshot: Snapshot, question: Question, now_s: int) -> Search:

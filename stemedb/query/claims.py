@@ -86,21 +86,27 @@ def see_all(
     return found
 
 
-def candidate(seen: SeenClaim, around: Surroundings) -> Candidate:
-    """Return a claim as a lens wants it."""
-    row = seen.row
-    assertion = row.assertion
-    return Candidate(
-        row.id,
-        assertion.object,
-        assertion.timestamp,
-        seen.confidence,
-        assertion.source_class,
-        tuple([signature.agent_id for signature in seen.signatures]),
-        seen.votes.weight,
-        around.mean_trust(seen.signatures) if around.anybody_judged else NEUTRAL_TRUST,
-        seen.superseded,
-    )
+def candidates(claims: Sequence[SeenClaim], around: Surroundings) -> list[Candidate]:
+    """Return claims as a lens wants them."""
+    judged = around.anybody_judged
+    found = []
+    for seen in claims:
+        row, signatures = seen.row, seen.signatures
+        assertion = row.assertion
+        one = Candidate(
+            row.id,
+            assertion.object,
+            assertion.timestamp,
+            seen.confidence,
+            assertion.source_class,
+            # Mostly there is one, and a comprehension is a call.
+            (signatures[0].agent_id,) if len(signatures) == 1 else tuple([e.agent_id for e in signatures]),
+            seen.votes.weight,
+            around.mean_trust(signatures) if judged else NEUTRAL_TRUST,
+            seen.superseded,
+        )
+        found.append(one)
+    return found
 
 
 def passing(question: Question) -> Callable[[SeenClaim], bool]:
@@ -109,10 +115,12 @@ def passing(question: Question) -> Callable[[SeenClaim], bool]:
     Hidden ones do only where every stage is asked for.
     """
     stages, shows_hidden, narrows = question.stages, question.shows_hidden, _narrows(question)
+    least = question.min_confidence
 
     def passes(seen: SeenClaim) -> bool:
         return (
             seen.row.assertion.lifecycle in stages
+            and seen.confidence >= least
             and (seen.hidden_by is None or shows_hidden)
             and (not narrows or _is_wanted(question, seen))
         )
@@ -121,9 +129,9 @@ def passing(question: Question) -> Callable[[SeenClaim], bool]:
 
 
 def _narrows(question: Question) -> bool:
-    """Say whether there is any filter but that of stages."""
+    """Say whether there is any filter but those that cost nothing."""
     unset = (question.tiers, question.epoch, question.agent_id, question.visual_near)
-    return question.min_confidence > 0 or any(each is not None for each in unset)
+    return any(each is not None for each in unset)
 
 
 def _is_wanted(question: Question, seen: SeenClaim) -> bool:
@@ -131,7 +139,6 @@ def _is_wanted(question: Question, seen: SeenClaim) -> bool:
     return (
         (question.tiers is None or assertion.source_class in question.tiers)
         and (question.epoch is None or assertion.epoch == question.epoch)
-        and seen.confidence >= question.min_confidence
         and (question.agent_id is None or any(each.agent_id == question.agent_id for each in seen.signatures))
         and (question.visual_near is None or _looks_alike(question, assertion.visual_hash))
     )
