@@ -116,6 +116,9 @@ def test_rolls_back_by_hand(operator: Operator) -> None:
     assert refused.status != 0
     assert "No release 9.9.9 has been healthy on this host" in refused.output
     assert operator.version == FIRST
+    # A claim that is made now comes back out of the archive that two newer releases have written to.
+    operator.run("systemctl start stemedb-drill.service")
+    assert 'stemedb_drill_result{result="pass"} 1' in operator.run("cat /var/lib/stemedb-metrics/*.prom")
 
 
 def test_never_opens_data_of_a_newer_format(operator: Operator) -> None:
