@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
+_PORTS = (20_000, 32_000)  # below those that Linux gives away
+_chance = random.SystemRandom()  # hypothesis gives everybody else the same numbers in each run
 # Runs the program with descriptor 3 as the manager would pass it: LISTEN_PID must be the process's own.
 _ADOPTING = """
 import os, sys
@@ -27,10 +30,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nobody listens on now, on any address, and that no client is given for its end.
+
+    Ports that the kernel gives away could be another test's before they are listened on.
+    """
+    while True:
+        port = _chance.randrange(*_PORTS)
+        with suppress(OSError), socket.create_server(("0.0.0.0", port)):  # noqa: S104 - closed at once
+            return port
 
 
 class CaseInsensitive(dict[str, str]):
