@@ -159,6 +159,7 @@ DISK_FLOOR_MB_MAX: Final = 1024 * 1024
 HTTP_WORKERS: Final = 32  # threads that answer requests
 TURNS_MIN: Final = 2  # of them that compute at the same time; one a processor where there are more
 TURN_WAIT_S: Final = 0.02  # for such a turn, before a request goes on without one
+PIPELINED_PAUSE_S: Final = 0.0001  # of a worker after a request that another had come with
 CONNECTIONS_MAX: Final = 8192  # open at once; more wait in the listen queue
 LISTEN_QUEUE_MAX: Final = 1024  # connections the kernel holds for us
 HEAD_TIMEOUT_S: Final = 10.0  # from a request's first byte to the end of its head

@@ -94,6 +94,7 @@ class Workers:
         name = threading.current_thread().name
         while (connection := self._take()) is not None:
             reserved = connection.streams
+            more_follows = bool(connection.collected)
             self._busy.add(name)
             try:
                 connection.serve()
@@ -103,6 +104,10 @@ class Workers:
                 self._busy.discard(name)
                 if reserved:
                     self._free.release()
+            if more_follows:
+                # With its turn. Python's lock goes to whoever comes first, and a thread that has just let go
+                # of it is there: without a pause, pipelined requests keep it from all who have to wake up.
+                time.sleep(limits.PIPELINED_PAUSE_S)
 
     def _take(self) -> Connection | None:
         if self._turns:

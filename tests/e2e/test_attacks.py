@@ -15,7 +15,7 @@ from tests.e2e.measuring import Seen, measure, process_status
 from tests.e2e.service import ServiceProcess
 
 FACTOR_MAX = 5  # times the quiet p99
-QUIET_P99_S_MIN = 0.005  # a quieter machine is not held to five times nothing
+QUIET_P99_S_MIN = 0.002  # a quieter machine is not held to five times nothing
 PEAK_BYTES_MAX = 256 * limits.MIB
 TRIES = 3  # of a measurement: others use the machine, too
 
