@@ -1,10 +1,11 @@
 """How long it takes from `git clone` to the first answered question on a bare host, step by step.
 
-Usage: python -m tools.deployment
+Usage: python -m tools.deployment [--vm]
 
-The host is a fresh Debian 12 in a systemd container. It stands before the clock starts, as a rented server
-does, and has the distribution's packages that the roles would else fetch; the wheels come from the package
-index. Prints a table, and one line of JSON.
+The host is a fresh Debian 12 in a systemd container, or with --vm in an emulated virtual machine, where each
+task takes several times as long. It stands before the clock starts, as a rented server does, and has the
+distribution's packages that the roles would else fetch; the wheels come from the package index. Prints a
+table, and one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,36 +17,68 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tools import testhost
+from tools import testhost, testvm
+from tools.testvm.machine import API_PORT, SSH_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 NAME = "deployment"
-API_PORT = 18180
+MEMORY_MB = 4096
 SUBJECT, PREDICATE, VALUE = "host:bare", "answers", "yes"
+
+
+class Host(NamedTuple):
+    """How a bare host is reached: by SSH, and once it is deployed by its API."""
+
+    address: str
+    ssh_port: int
+    api_port: int
 
 
 def main() -> None:
     """Bring the host up, walk the steps on it, and say what each took."""
-    argparse.ArgumentParser(prog="deployment", description=(__doc__ or "").partition("\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(prog="deployment", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--vm", action="store_true", help="a virtual machine instead of a container")
+    vm = parser.parse_args().vm
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            taken = deploy(Path(scratch), testhost.up(NAME, offline=True))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with machine(folder / "machine") if vm else container() as host:
+                taken = deploy(folder, host)
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         sys.exit(f"deployment: {error}")
-    finally:
-        testhost.down(NAME)
     taken["all of it"] = sum(taken.values())
     for step, seconds in taken.items():
         print(f"{step:<28}{seconds:>8.1f} s")
     print(json.dumps({step: round(seconds, 1) for step, seconds in taken.items()}))
 
 
-def deploy(folder: Path, host: Mapping[str, str]) -> dict[str, float]:
+@contextmanager
+def container() -> Iterator[Host]:
+    """Run a bare host in a container, without a way to any archive."""
+    try:
+        yield Host(testhost.up(NAME, offline=True)["address"], SSH_PORT, API_PORT)
+    finally:
+        testhost.down(NAME)
+
+
+@contextmanager
+def machine(folder: Path) -> Iterator[Host]:
+    """Run a bare host with a kernel of its own; its ports are reached on the loopback interface."""
+    made = testvm.Machine.create(folder, testvm.plain(), memory_mb=MEMORY_MB)
+    try:
+        made.boot()
+        yield Host("127.0.0.1", made.port(SSH_PORT), made.port(API_PORT))
+    finally:
+        made.close()
+
+
+def deploy(folder: Path, host: Host) -> dict[str, float]:
     """Do what README.md says, in its order; returns the seconds of each step.
 
     Raises:
@@ -58,7 +91,7 @@ def deploy(folder: Path, host: Mapping[str, str]) -> dict[str, float]:
         **os.environ,
         # What a former run has downloaded would be left out of the figure.
         "PIP_NO_CACHE_DIR": "1",
-        "STEMEDB_URL": f"http://{host['address']}:{API_PORT}",
+        "STEMEDB_URL": f"http://{host.address}:{host.api_port}",
         "STEMEDB_KEYRING": str(folder / "keys.json"),
     }
     stemedb = ".venv/bin/stemedb"
@@ -84,12 +117,13 @@ def deploy(folder: Path, host: Mapping[str, str]) -> dict[str, float]:
     return taken
 
 
-def reached(host: Mapping[str, str]) -> dict[str, str]:
+def reached(host: Host) -> dict[str, str | int]:
     """What an inventory says of the host; its disk is smaller than any profile asks for."""
     return {
-        "ansible_host": host["address"],
-        "ansible_user": host["user"],
-        "ansible_ssh_private_key_file": host["key"],
+        "ansible_host": host.address,
+        "ansible_port": host.ssh_port,
+        "ansible_user": testhost.USER,
+        "ansible_ssh_private_key_file": str(testhost.identity()),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
         "stemedb_profile": "none",
     }
