@@ -84,7 +84,7 @@ def test_main_runs_every_step_and_ends_with_the_sum(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps = [python("bad", "raise SystemExit(1)"), python("good", "pass")]
-    monkeypatch.setattr(run_tests, "groups_of", lambda _: [steps])
+    monkeypatch.setattr(run_tests, "groups_of", lambda _: [[steps]])
     assert run_tests.main(["test"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
 
@@ -99,8 +99,29 @@ def test_perform_all_runs_a_group_side_by_side_and_groups_in_turn(tmp_path: Path
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
     group = [python("a", meet.format(mine=one, other=two)), python("b", meet.format(mine=two, other=one))]
     after = python("after", f"import os, sys; sys.exit(not os.path.exists({two!r}))")
-    assert run_tests.perform_all([group, [after]]) == [
+    assert run_tests.perform_all([[[each] for each in group], [[after]]]) == [
         (name, Counts(passed=1)) for name in ("a", "b", "after")
+    ]
+
+
+@pytest.mark.usefixtures("logs")
+def test_perform_all_does_the_steps_of_a_lane_in_turn(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    first = python("first", f"import pathlib, time; time.sleep(0.3); pathlib.Path({mark!r}).touch()")
+    second = python("second", f"import os, sys; sys.exit(not os.path.exists({mark!r}))")
+    assert run_tests.perform_all([[[first, second]]]) == [
+        ("first", Counts(passed=1)),
+        ("second", Counts(passed=1)),
+    ]
+
+
+def test_every_scenario_is_run_by_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMEDB_TEST_IMAGE", "docker.io/library/ubuntu:22.04")
+    groups = [*run_tests.groups_of("test"), *run_tests.groups_of("test-slow")]
+    names = [step.name for group in groups for lane in group for step in lane]
+    scenarios = sorted(path.parent.name for path in REPOSITORY.glob("molecule/*/molecule.yml"))
+    assert sorted(name for name in names if name.startswith("host-")) == [
+        f"host-{name}" for name in scenarios
     ]
 
 
@@ -110,10 +131,14 @@ def test_a_runner_that_is_ended_takes_its_steps_along(tmp_path: Path) -> None:
         "import os, pathlib, time; "
         f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(600)"
     )
+    late_file = tmp_path / "late"
+    late = f"import time; time.sleep(1); open({str(late_file)!r}, 'w')"
     code = (
         "import sys; from pathlib import Path; from tools import run_tests as r\n"
         f"r.ROOT = r.LOGS = Path({str(tmp_path)!r})\n"
-        f"r.groups_of = lambda _: [[r.Step('long', [sys.executable, '-c', {step!r}])]]\n"
+        f"long = r.Step('long', [sys.executable, '-c', {step!r}])\n"
+        f"late = r.Step('late', [sys.executable, '-c', {late!r}])\n"
+        "r.groups_of = lambda _: [[[long, late]]]\n"
         "r.main(['test'])"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) as runner:
@@ -123,3 +148,4 @@ def test_a_runner_that_is_ended_takes_its_steps_along(tmp_path: Path) -> None:
         runner.wait(30)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+    assert not late_file.exists()

@@ -1,9 +1,9 @@
 """Run the checks behind `make lint`, `make test`, `make test-slow` and `make soak`, and count them.
 
-Every step runs, whatever failed before it, and steps of one group run beside each other; a failing step's
-output is shown, every step's is kept below `build/test-logs/`. The last line is `N passed, N failed, N
-skipped`, summed over all steps: a linter or a Molecule scenario counts as one, a pytest run as its tests. The
-exit status is 0 only when nothing failed.
+Every step runs, whatever failed before it. Groups come one after the other; the lanes of a group run beside
+each other, each doing its steps in their order. A failing step's output is shown, every step's is kept below
+`build/test-logs/`. The last line is `N passed, N failed, N skipped`, summed over all steps: a linter or a
+Molecule scenario counts as one, a pytest run as its tests. The exit status is 0 only when nothing failed.
 
 `ALLOW_MISSING=1` lets a step whose means are missing (another Python, Debian packages) count as skipped.
 """
@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -86,13 +87,15 @@ def lint_steps() -> list[Step]:
     return [Step(name, [str(BIN / tool), *args]) for name, (tool, *args) in commands.items()]
 
 
-def pytest_step(name: str, marker: str, python: str = "", timeout_s: int = PYTEST_TIMEOUT_S) -> Step:
+def pytest_step(
+    name: str, marker: str, *more: str, python: str = "", timeout_s: int = PYTEST_TIMEOUT_S
+) -> Step:
     """Return a run of the tests that `marker` selects, on the controller's Python or on another one."""
     folder = ROOT / (f".venv-{python}" if python else ".venv")
     prepare = [str(ROOT / "tools" / "venv"), "service", python] if python else None
     return Step(
         name,
-        [str(folder / "bin" / "pytest"), "-m", marker, f"--junit-xml={LOGS / name}.xml"],
+        [str(folder / "bin" / "pytest"), "-m", marker, f"--junit-xml={LOGS / name}.xml", *more],
         timeout_s=timeout_s,
         junit=True,
         # What is slow starts machines of its own.
@@ -102,11 +105,9 @@ def pytest_step(name: str, marker: str, python: str = "", timeout_s: int = PYTES
 
 def power_step(marker: str, timeout_s: int) -> Step:
     """Return a run of the tests on virtual machines, which bring their own Python: one run is enough."""
-    step = pytest_step("power", f"vm and {marker}", timeout_s=timeout_s)
-    patience = ["-o", f"faulthandler_timeout={timeout_s}"]  # an emulated machine takes its time to boot
-    return step._replace(
-        command=[*step.command, *patience, "tests/power"], prepare=[str(ROOT / "tools" / "bootstrap")]
-    )
+    patience = ("-o", f"faulthandler_timeout={timeout_s}")  # an emulated machine takes its time to boot
+    step = pytest_step("power", f"vm and {marker}", *patience, "tests/power", timeout_s=timeout_s)
+    return step._replace(prepare=[str(ROOT / "tools" / "bootstrap")])
 
 
 def packages_step(name: str) -> Step:
@@ -115,60 +116,64 @@ def packages_step(name: str) -> Step:
     return step._replace(prepare=[str(ROOT / "tools" / "bootstrap")])
 
 
-def scenario_steps(*, default: bool) -> list[Step]:
-    """Return Molecule's default scenario, or all the others; a real image's only where one is named."""
-    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    if not os.environ.get("STEMEDB_TEST_IMAGE"):
-        names = [name for name in names if name != "image"]
+def scenario_step(name: str) -> Step:
+    """Return one of Molecule's scenarios."""
+    return Step(
+        f"host-{name}",
+        [str(BIN / "molecule"), "test", "--scenario-name", name],
+        timeout_s=SCENARIO_TIMEOUT_S,
+        prepare=[str(ROOT / "tools" / "bootstrap")],
+    )
+
+
+def slow_group() -> list[list[Step]]:
+    """Return what starts hosts, in two lanes of about the same length: each keeps one processor busy.
+
+    A real image's scenario comes only where an image is named.
+    """
+    days = "tests/host/days"
+    image = [scenario_step("image")] if os.environ.get("STEMEDB_TEST_IMAGE") else []
     return [
-        Step(
-            f"host-{name}",
-            [str(BIN / "molecule"), "test", "--scenario-name", name],
-            timeout_s=SCENARIO_TIMEOUT_S,
-            prepare=[str(ROOT / "tools" / "bootstrap")],
-        )
-        for name in names
-        if (name == "default") is default
+        [
+            pytest_step("slow-days", "slow", days, timeout_s=SLOW_TIMEOUT_S),
+            scenario_step("watching"),
+        ],
+        [
+            scenario_step("vm"),
+            power_step("slow", SLOW_TIMEOUT_S),
+            scenario_step("standin"),
+            pytest_step("slow", "slow and not vm", f"--ignore={days}", timeout_s=SLOW_TIMEOUT_S),
+            *image,
+        ],
     ]
 
 
-def groups_of(target: str) -> list[list[Step]]:
-    """Return a target's steps in the order of what fails fastest; a group runs at the same time."""
+def groups_of(target: str) -> list[list[list[Step]]]:
+    """Return a target's groups in the order of what fails fastest."""
     if target == "lint":
         return alone(lint_steps())
     if target == "test":
         quick = "not slow and not soak and not vm and not measured and not watching and not browser"
+        older = pytest_step(f"service-{OLDEST_PYTHON}", quick, python=OLDEST_PYTHON)
         return [
             *alone(lint_steps()),
             # Each waits for its own servers for much of its time.
-            [pytest_step("service", quick), pytest_step(f"service-{OLDEST_PYTHON}", quick, OLDEST_PYTHON)],
+            [[pytest_step("service", quick)], [older]],
             *alone([pytest_step("measured", "measured and not slow and not soak")]),
             *alone([packages_step("watching"), packages_step("browser")]),
-            *alone(scenario_steps(default=True)),
+            *alone([scenario_step("default")]),
             *alone([power_step("not slow", PYTEST_TIMEOUT_S)]),
         ]
     if target == "test-slow":
-        scenarios = scenario_steps(default=False)
-        # An emulated machine keeps one core busy and waits for nobody: containers have the other one.
-        emulated = [step for step in scenarios if step.name == "host-vm"]
-        beside = [step for step in scenarios if step.name == "host-standin"]
-        others = [step for step in scenarios if step not in [*emulated, *beside]]
-        return [
-            [
-                pytest_step("slow", "slow and not vm", timeout_s=SLOW_TIMEOUT_S),
-                power_step("slow", SLOW_TIMEOUT_S),
-            ],
-            [*emulated, *beside],
-            *alone(others),
-        ]
+        return [slow_group()]
     if target == "soak":
         return alone([pytest_step("soak", "soak", timeout_s=SOAK_TIMEOUT_S)])
     raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
 
 
-def alone(steps: Sequence[Step]) -> list[list[Step]]:
+def alone(steps: Sequence[Step]) -> list[list[list[Step]]]:
     """Return each step as a group of its own."""
-    return [[step] for step in steps]
+    return [[[step]] for step in steps]
 
 
 class Children:
@@ -177,6 +182,7 @@ class Children:
     def __init__(self) -> None:
         """Start with none."""
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
 
     def run(self, command: list[str], log: Path, timeout_s: int) -> int:
         """Run `command` into `log`; end its whole group when it takes too long."""
@@ -193,6 +199,8 @@ class Children:
             )
             self._running.add(child)
             try:
+                if self._ended:  # the end came before this, which is its lane's next
+                    return 143
                 return child.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 out.write(f"\nended after {timeout_s} s\n".encode())
@@ -202,7 +210,8 @@ class Children:
                 self._running.discard(child)
 
     def end(self) -> None:
-        """End all of them."""
+        """End all of them, and whatever is begun from now on."""
+        self._ended = True
         for child in tuple(self._running):
             end(child)
 
@@ -265,19 +274,22 @@ def tail(log: Path) -> list[str]:
     return above + [f"    {line}" for line in lines[-SHOWN_LINES_MAX:]]
 
 
-def perform_all(groups: Sequence[Sequence[Step]]) -> list[tuple[str, Counts]]:
+def perform_all(groups: Sequence[Sequence[Sequence[Step]]]) -> list[tuple[str, Counts]]:
     """Run group after group; return each step's name and counts."""
     children = Children()
     results: list[tuple[str, Counts]] = []
     for group in groups:
         if sys.stdout.isatty():
-            print(f"{', '.join(step.name for step in group)} ...", end="\r", flush=True)
+            print(f"{', '.join(step.name for lane in group for step in lane)} ...", end="\r", flush=True)
         with ThreadPoolExecutor(len(group)) as pool:
             try:
-                counts = list(pool.map(lambda step: perform(step, children), group))
-            finally:
+                done = list(
+                    pool.map(lambda lane: [(step.name, perform(step, children)) for step in lane], group)
+                )
+            except BaseException:
                 children.end()
-        results += zip((step.name for step in group), counts, strict=True)
+                raise
+        results += chain.from_iterable(done)
     return results
 
 
