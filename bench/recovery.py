@@ -38,7 +38,7 @@ def claim(number: int) -> Checked:
     )
     canonical = canonical_bytes(assertion)
     signed = SignedAssertion(assertion, (SIGNER.sign(assertion_id(canonical), assertion.timestamp),))
-    return Checked(assertion, canonical, assertion_id(canonical), signed.signatures)
+    return Checked.of(assertion, canonical, assertion_id(canonical), signed.signatures)
 
 
 def settings_in(folder: Path) -> EngineSettings:

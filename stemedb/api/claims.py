@@ -58,9 +58,10 @@ def check_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Checked:
     refuse_future("/timestamp", signed.assertion.timestamp, now_s)
     for index, signature in enumerate(signed.signatures):
         refuse_future(f"/signatures/{index}/timestamp", signature.timestamp, now_s)
-    checked = engine.check(signed, None if wire.hash is None else bytes.fromhex(wire.hash))
+    given_id = None if wire.hash is None else bytes.fromhex(wire.hash)
+    checked = engine.check(signed, given_id, by_admin=caller.by_admin_key)
     caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
-    return checked._replace(by_admin=caller.by_admin_key)
+    return checked
 
 
 def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:

@@ -16,7 +16,7 @@ from stemedb.log import Draft
 from stemedb.model import Assertion
 from stemedb.model.records import Body, encode_body, type_of
 from stemedb.model.sketch import anchors
-from stemedb.store import GoldRow, Snapshot
+from stemedb.store import GoldRow, ReadClaim, Snapshot
 
 
 class Change(Protocol):
@@ -80,6 +80,8 @@ class Batch:
         # Most views hold nothing of these kinds: one look a batch instead of one a claim.
         self._any_gold, self._any_held, self._any_erased = snapshot.kinds_there()
         self.drafts: list[Draft] = []
+        self.read: dict[int, ReadClaim] = {}
+        """Claims by their place among the drafts: what the fold would read from these again."""
         self.claims: dict[bytes, MetClaim] = {}
         self.judged: set[bytes] = set()
         self._known: dict[bytes, int] = {}

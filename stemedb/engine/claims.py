@@ -19,6 +19,7 @@ from stemedb.model import (
     verify_signature,
 )
 from stemedb.model.records import EndorsementRecord, RecordType, encode_assertion
+from stemedb.store import ReadClaim, claim_key
 
 _SIGNATURE_BYTES = 128
 
@@ -26,17 +27,34 @@ _SIGNATURE_BYTES = 128
 class Checked(NamedTuple):
     """A claim whose bytes, id and signatures are right; what is left depends on the state.
 
-    `supersedes`: its parent must exist with the same subject and predicate. `judge`: says what speaks
+    `key` is its place in the view, `body` its record: made where many are made at a time, not by the one
+    writer. `supersedes`: its parent must exist with the same subject and predicate. `judge`: says what speaks
     against showing it, where content is looked at.
     """
 
     assertion: Assertion
     canonical: bytes
     id: bytes
+    key: bytes
     signatures: tuple[Signature, ...]
+    by_admin: bool
+    body: bytes
     supersedes: bool = False
-    by_admin: bool = False
     judge: Judge | None = None
+
+    @classmethod
+    def of(
+        cls,
+        assertion: Assertion,
+        canonical: bytes,
+        claim_id: bytes,
+        signatures: tuple[Signature, ...],
+        *,
+        by_admin: bool = False,
+    ) -> Checked:
+        """Make it of what was checked."""
+        body = encode_assertion(canonical, signatures, by_admin=by_admin)
+        return cls(assertion, canonical, claim_id, claim_key(assertion, claim_id), signatures, by_admin, body)
 
     @property
     def solo(self) -> bool:
@@ -78,8 +96,13 @@ class Checked(NamedTuple):
         return self._create(batch, verdict.sketch)
 
     def _create(self, batch: Batch, sketch: bytes) -> Settle:
-        body = encode_assertion(self.canonical, self.signatures, by_admin=self.by_admin, sketch=sketch)
+        body = self.body
+        if sketch:
+            body = encode_assertion(self.canonical, self.signatures, by_admin=self.by_admin, sketch=sketch)
         index = batch.add(Draft(RecordType.ASSERTION, body))
+        batch.read[index] = ReadClaim(
+            self.id, self.key, self.assertion, self.canonical, self.signatures, self.by_admin, sketch
+        )
         signers = {each.agent_id for each in self.signatures}
         batch.claims[self.id] = MetClaim(None, index, signers)
         if sketch:
@@ -95,10 +118,12 @@ class Checked(NamedTuple):
         return lambda first_seq: Outcome(self.id, claim.position(first_seq), ENDORSED, first_seq + index)
 
 
-def check_claim(signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool) -> Checked:
+def check_claim(
+    signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool, by_admin: bool = False
+) -> Checked:
     """Encode, hash and verify a claim. Releases the GIL for most of its time.
 
-    Of several signatures of one agent the first stands.
+    Of several signatures of one agent the first stands. `by_admin`: it came with an admin key.
 
     Raises:
         Invalid: there is no signature and unsigned claims are not allowed.
@@ -123,9 +148,11 @@ def check_claim(signed: SignedAssertion, given_id: bytes | None, *, unsigned_all
                 f"the signature of {signature.agent_id.hex()} does not verify",
                 code="bad_signature",
             )
-    by_agent = {signature.agent_id: signature for signature in reversed(signed.signatures)}
-    first_ones = tuple(each for each in signed.signatures if by_agent[each.agent_id] is each)
-    return Checked(signed.assertion, canonical, claim_id, first_ones)
+    signatures = signed.signatures
+    if len(signatures) > 1:
+        by_agent = {signature.agent_id: signature for signature in reversed(signatures)}
+        signatures = tuple(each for each in signatures if by_agent[each.agent_id] is each)
+    return Checked.of(signed.assertion, canonical, claim_id, signatures, by_admin=by_admin)
 
 
 def _require_parent(batch: Batch, assertion: Assertion) -> None:

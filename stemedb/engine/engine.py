@@ -95,9 +95,9 @@ class Engine:
         telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
         show_engine(self, self._disk, telemetry)
 
-    def check(self, signed: SignedAssertion, given_id: bytes | None) -> Checked:
+    def check(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Checked:
         """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
-        return check_claim(signed, given_id, unsigned_allowed=self._unsigned_allowed)
+        return check_claim(signed, given_id, by_admin=by_admin, unsigned_allowed=self._unsigned_allowed)
 
     def submit_one(self, change: Change, key_id: bytes | None = None) -> Outcome:
         """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""

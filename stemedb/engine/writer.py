@@ -133,7 +133,8 @@ class Writer:
             self._reached("before_fold")
             claims_before = self._view.claims_count
             with self._telemetry.operation("fold"):
-                self._view.fold(self._log.log_id, records)
+                read = {first_seq + index: claim for index, claim in batch.read.items()}
+                self._view.fold(self._log.log_id, records, read)
             # An erasure makes them fewer; a counter only ever grows.
             self._telemetry.note_created(max(0, self._view.claims_count - claims_before))
             self._reached("before_reply")

@@ -7,9 +7,20 @@ May use: `model`. May not: read the log by itself, know about HTTP, keep a read 
 questions.
 """
 
-from stemedb.store.record import FoldRecord
+from stemedb.store.keys import claim_key
+from stemedb.store.record import FoldRecord, ReadClaim, read_claim
 from stemedb.store.rows import ClaimRow, GoldRow, ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.view import View
 
-__all__ = ["ClaimRow", "FoldRecord", "GoldRow", "Snapshot", "View", "ViewState"]
+__all__ = [
+    "ClaimRow",
+    "FoldRecord",
+    "GoldRow",
+    "ReadClaim",
+    "Snapshot",
+    "View",
+    "ViewState",
+    "claim_key",
+    "read_claim",
+]

@@ -7,46 +7,28 @@ from collections.abc import Iterator, Sequence
 import lmdb
 import msgspec
 
-from stemedb.model.canonical import assertion_id, decode_canonical
 from stemedb.model.claim import ZERO_HASH, Signature
 from stemedb.model.records import EndorsementRecord, RecordType
 from stemedb.model.sketch import anchors
 from stemedb.store import keys, rows
 from stemedb.store.fold_quarantine import set_free
 from stemedb.store.fold_tables import FoldTables
-from stemedb.store.record import FoldRecord
-
-
-class _Parts(msgspec.Struct, array_like=True):
-    """An assertion record with its parts as they stand in the log."""
-
-    canonical: msgspec.Raw
-    signatures: tuple[Signature, ...]
-    by_admin: bool = False
-    sketch: bytes = b""
-
-
-_parts = msgspec.msgpack.Decoder(_Parts)
+from stemedb.store.record import FoldRecord, read_claim
 
 
 def fold_assertion(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord) -> int:
-    """Add a claim with all that is counted by it; a claim that is there already only gains signatures.
-
-    A release from the quarantine begins with the same fields, and is folded so.
-    """
-    parts = _parts.decode(record.body)
-    canonical = bytes(parts.canonical)
-    claim_id = assertion_id(canonical)
-    assertion = decode_canonical(canonical)
-    key = keys.claim_key(assertion, claim_id)
+    """Add a claim with all that is counted by it; a claim that is there already only gains signatures."""
+    claim = tables.read.get(record.seq) or read_claim(record.body)
+    claim_id, key, assertion, canonical, signatures, by_admin, sketch = claim
     tables.marks.subject(assertion.subject)
     if not tables.ids.put(txn, claim_id, key, overwrite=False):
-        add_signatures(txn, tables, record.seq, claim_id, parts.signatures)
+        add_signatures(txn, tables, record.seq, claim_id, signatures)
         return 0
     set_free(txn, tables, claim_id)
     flags = rows.PARENT if _has_child(txn, tables, claim_id) else 0
     flags |= rows.RELEASED if record.type == RecordType.RELEASE else 0
-    row = (flags, claim_id, record.seq, record.recorded_at, parts.canonical, parts.signatures, parts.by_admin)
+    encoded = msgspec.Raw(canonical)
+    row = (flags, claim_id, record.seq, record.recorded_at, encoded, signatures, by_admin)
     tables.claims.put(txn, key, row)
     if assertion.parent_hash is not None:
         tables.children.put(txn, assertion.parent_hash + claim_id, None)
@@ -54,11 +36,11 @@ def fold_assertion(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord
     if assertion.source_hash != ZERO_HASH:
         tables.source_claims.put(txn, assertion.source_hash + claim_id, None)
     tables.counts.question(txn, keys.question_of(key), assertion.source_class, 1)
-    for signature in parts.signatures:
+    for signature in signatures:
         tables.counts.agent(txn, signature.agent_id, 1)
-    if parts.sketch:
-        tables.sketches.put(txn, claim_id, parts.sketch)
-        for anchor_key in _anchor_keys(parts.sketch, parts.signatures, record.seq):
+    if sketch:
+        tables.sketches.put(txn, claim_id, sketch)
+        for anchor_key in _anchor_keys(sketch, signatures, record.seq):
             tables.anchors.put(txn, anchor_key, claim_id)
     return 1
 

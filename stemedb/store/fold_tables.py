@@ -6,11 +6,12 @@ stands in quarantine, or names a parent, is asked of every claim and is seldom s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import lmdb
 
 from stemedb.model.claim import Tier
+from stemedb.store.record import ReadClaim
 from stemedb.store.table import Row, Table
 from stemedb.store.tables import Tables
 
@@ -101,9 +102,10 @@ class Counts:
 class FoldTables(Tables):
     """The tables of a view in one transaction; `finish` belongs at its end."""
 
-    def __init__(self, tables: Tables, txn: lmdb.Transaction) -> None:
-        """Stand for open tables."""
+    def __init__(self, tables: Tables, txn: lmdb.Transaction, read: Mapping[int, ReadClaim]) -> None:
+        """Stand for open tables; `read` are claims, by seq, whose records somebody has read already."""
         vars(self).update(vars(tables))
+        self.read = read
         self.counts = Counts(tables)
         self.children = Seldom(tables.children, txn)
         self.held = Seldom(tables.held, txn)

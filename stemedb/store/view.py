@@ -26,12 +26,13 @@ from stemedb.store.environment import (
 )
 from stemedb.store.fold import fold_record
 from stemedb.store.fold_tables import FoldTables
-from stemedb.store.record import FoldRecord
+from stemedb.store.record import FoldRecord, ReadClaim
 from stemedb.store.rows import ViewState
 from stemedb.store.snapshot import Snapshot
 from stemedb.store.tables import state_digest
 
 _ERASURE = int(RecordType.ERASURE)
+_NOTHING_READ: Mapping[int, ReadClaim] = {}
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -94,8 +95,12 @@ class View:
         with self.snapshot() as snapshot:
             return snapshot.waiting_count()
 
-    def fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
+    def fold(
+        self, log_id: bytes, records: Sequence[FoldRecord], read: Mapping[int, ReadClaim] = _NOTHING_READ
+    ) -> None:
         """Apply `records`, which have no gap and leave none behind `applied_seq`, in one transaction.
+
+        `read` has by seq what `read_claim` gives for some of them, from a caller who wrote them just now.
 
         Raises:
             Unavailable: there was no room; the view is as it was.
@@ -105,11 +110,11 @@ class View:
             # A compaction may have folded some of them while the caller waited for it.
             fresh = [record for record in records if record.seq > self.applied_seq]
             if fresh:
-                self._fold(log_id, fresh)
+                self._fold(log_id, fresh, read)
 
-    def _fold(self, log_id: bytes, records: Sequence[FoldRecord]) -> None:
+    def _fold(self, log_id: bytes, records: Sequence[FoldRecord], read: Mapping[int, ReadClaim]) -> None:
         try:
-            state = self._apply(log_id, records)
+            state = self._apply(log_id, records, read)
         except lmdb.Error as error:
             if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
                 raise unreadable(self._folder, error) from error
@@ -135,12 +140,14 @@ class View:
         cut_short = text.endswith(os.strerror(errno.EIO))
         return cut_short and found.f_bavail * found.f_frsize < limits.VIEW_ROOM_BYTES_MIN
 
-    def _apply(self, log_id: bytes, records: Sequence[FoldRecord]) -> ViewState:
+    def _apply(
+        self, log_id: bytes, records: Sequence[FoldRecord], read: Mapping[int, ReadClaim]
+    ) -> ViewState:
         added = 0
         tables, chores = self._env.tables, self._env.chores
         tables.marks.begin(records[-1].seq)
         with self._env.lmdb.begin(write=True) as txn:
-            at_hand = FoldTables(tables, txn)
+            at_hand = FoldTables(tables, txn, read)
             tables.moments.append(txn, [(keys.u64(each.seq), each.recorded_at) for each in records])
             for record in records:
                 if record.type == _ERASURE:

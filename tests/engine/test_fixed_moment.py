@@ -60,4 +60,4 @@ def later(index: int) -> Checked:
         timestamp=NOW_S - index % 1000,
     )
     canonical = canonical_bytes(content)
-    return Checked(content, canonical, assertion_id(canonical), ())
+    return Checked.of(content, canonical, assertion_id(canonical), ())

@@ -32,7 +32,7 @@ def test_counts_change_in_memory_and_are_written_at_the_end(env: lmdb.Environmen
     with env.begin(write=True) as txn:
         tables.agents.put(txn, b"a", 1)
         tables.agents.put(txn, b"b", 1)
-        folding = FoldTables(tables, txn)
+        folding = FoldTables(tables, txn, {})
         for agent, by in ((b"a", 1), (b"b", -1), (b"c", 1), (b"c", 1)):
             folding.counts.agent(txn, agent, by)
         folding.counts.question(txn, b"q", Tier.EXPERT, 1)
@@ -51,7 +51,7 @@ def test_a_crowd_is_noted_until_it_is_smaller_or_not_alone(
 
     def count(tier: Tier, by: int) -> list[bytes]:
         with env.begin(write=True) as txn:
-            folding = FoldTables(tables, txn)
+            folding = FoldTables(tables, txn, {})
             folding.counts.question(txn, b"q", tier, by)
             folding.finish(txn)
             return [key for key, _ in tables.escalations.walk(txn)]
