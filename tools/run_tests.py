@@ -136,13 +136,13 @@ def slow_group() -> list[list[Step]]:
     return [
         [
             pytest_step("slow-days", "slow", days, timeout_s=SLOW_TIMEOUT_S),
-            scenario_step("watching"),
+            pytest_step("slow", "slow and not vm", f"--ignore={days}", timeout_s=SLOW_TIMEOUT_S),
         ],
         [
             scenario_step("vm"),
             power_step("slow", SLOW_TIMEOUT_S),
+            scenario_step("watching"),
             scenario_step("standin"),
-            pytest_step("slow", "slow and not vm", f"--ignore={days}", timeout_s=SLOW_TIMEOUT_S),
             *image,
         ],
     ]
