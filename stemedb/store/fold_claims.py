@@ -19,29 +19,29 @@ from stemedb.store.record import FoldRecord, read_claim
 def fold_assertion(txn: lmdb.Transaction, tables: FoldTables, record: FoldRecord) -> int:
     """Add a claim with all that is counted by it; a claim that is there already only gains signatures."""
     claim = tables.read.get(record.seq) or read_claim(record.body)
-    claim_id, key, assertion, canonical, signatures, by_admin, sketch = claim
+    assertion, signatures = claim.assertion, claim.signatures
     tables.marks.subject(assertion.subject)
-    if not tables.ids.put(txn, claim_id, key, overwrite=False):
-        add_signatures(txn, tables, record.seq, claim_id, signatures)
+    if not tables.ids.put(txn, claim.id, claim.key, overwrite=False):
+        add_signatures(txn, tables, record.seq, claim.id, signatures)
         return 0
-    set_free(txn, tables, claim_id)
-    flags = rows.PARENT if _has_child(txn, tables, claim_id) else 0
+    set_free(txn, tables, claim.id)
+    flags = rows.PARENT if _has_child(txn, tables, claim.id) else 0
     flags |= rows.RELEASED if record.type == RecordType.RELEASE else 0
-    encoded = msgspec.Raw(canonical)
-    row = (flags, claim_id, record.seq, record.recorded_at, encoded, signatures, by_admin)
-    tables.claims.put(txn, key, row)
+    encoded = msgspec.Raw(claim.canonical)
+    row = (flags, claim.id, record.seq, record.recorded_at, encoded, signatures, claim.by_admin)
+    tables.claims.put(txn, claim.key, row)
     if assertion.parent_hash is not None:
-        tables.children.put(txn, assertion.parent_hash + claim_id, None)
+        tables.children.put(txn, assertion.parent_hash + claim.id, None)
         set_flag(txn, tables, assertion.parent_hash, rows.PARENT)
     if assertion.source_hash != ZERO_HASH:
-        tables.source_claims.put(txn, assertion.source_hash + claim_id, None)
-    tables.counts.question(txn, keys.question_of(key), assertion.source_class, 1)
+        tables.source_claims.put(txn, assertion.source_hash + claim.id, None)
+    tables.counts.question(txn, keys.question_of(claim.key), assertion.source_class, 1)
     for signature in signatures:
         tables.counts.agent(txn, signature.agent_id, 1)
-    if sketch:
-        tables.sketches.put(txn, claim_id, sketch)
-        for anchor_key in _anchor_keys(sketch, signatures, record.seq):
-            tables.anchors.put(txn, anchor_key, claim_id)
+    if claim.sketch:
+        tables.sketches.put(txn, claim.id, claim.sketch)
+        for anchor_key in _anchor_keys(claim.sketch, signatures, record.seq):
+            tables.anchors.put(txn, anchor_key, claim.id)
     return 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -47,7 +47,7 @@ class _Parts(msgspec.Struct, array_like=True):
 _parts = msgspec.msgpack.Decoder(_Parts)
 
 
-class ReadClaim(NamedTuple):
+class ReadClaim(msgspec.Struct, frozen=True, gc=False):
     """An assertion record, read; `key` is the claim's in the view, `canonical` its encoding as it stands."""
 
     id: bytes
