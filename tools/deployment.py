@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools import testhost, testvm
-from tools.testvm.machine import API_PORT, SSH_PORT
+from tools.testvm.machine import API_PORT, HOST_MEMORY_MB, SSH_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NAME = "deployment"
-MEMORY_MB = 4096
 SUBJECT, PREDICATE, VALUE = "host:bare", "answers", "yes"
 
 
@@ -70,7 +69,7 @@ def container() -> Iterator[Host]:
 @contextmanager
 def machine(folder: Path) -> Iterator[Host]:
     """Run a bare host with a kernel of its own; its ports are reached on the loopback interface."""
-    made = testvm.Machine.create(folder, testvm.plain(), memory_mb=MEMORY_MB)
+    made = testvm.Machine.create(folder, testvm.plain(), memory_mb=HOST_MEMORY_MB)
     try:
         made.boot()
         yield Host("127.0.0.1", made.port(SSH_PORT), made.port(API_PORT))

@@ -60,6 +60,12 @@ class Step(NamedTuple):
     prepare: list[str] | None = None
 
 
+Lane = Sequence[Step]
+"""Steps that are done one after the other."""
+Group = Sequence[Lane]
+"""Lanes that run beside each other."""
+
+
 def shell_scripts() -> list[str]:
     """Return the files that open with bash's name."""
     candidates = [
@@ -126,7 +132,7 @@ def scenario_step(name: str) -> Step:
     )
 
 
-def slow_group() -> list[list[Step]]:
+def slow_group() -> Group:
     """Return what starts hosts, in two lanes of about the same length: each keeps one processor busy.
 
     A real image's scenario comes only where an image is named.
@@ -148,7 +154,7 @@ def slow_group() -> list[list[Step]]:
     ]
 
 
-def groups_of(target: str) -> list[list[list[Step]]]:
+def groups_of(target: str) -> list[Group]:
     """Return a target's groups in the order of what fails fastest."""
     if target == "lint":
         return alone(lint_steps())
@@ -171,7 +177,7 @@ def groups_of(target: str) -> list[list[list[Step]]]:
     raise SystemExit(f"unknown target {target}: lint, test, test-slow or soak")
 
 
-def alone(steps: Sequence[Step]) -> list[list[list[Step]]]:
+def alone(steps: Sequence[Step]) -> list[Group]:
     """Return each step as a group of its own."""
     return [[[step]] for step in steps]
 
@@ -274,7 +280,12 @@ def tail(log: Path) -> list[str]:
     return above + [f"    {line}" for line in lines[-SHOWN_LINES_MAX:]]
 
 
-def perform_all(groups: Sequence[Sequence[Sequence[Step]]]) -> list[tuple[str, Counts]]:
+def perform_lane(lane: Lane, children: Children) -> list[tuple[str, Counts]]:
+    """Run step after step; return each one's name and counts."""
+    return [(step.name, perform(step, children)) for step in lane]
+
+
+def perform_all(groups: Sequence[Group]) -> list[tuple[str, Counts]]:
     """Run group after group; return each step's name and counts."""
     children = Children()
     results: list[tuple[str, Counts]] = []
@@ -283,9 +294,7 @@ def perform_all(groups: Sequence[Sequence[Sequence[Step]]]) -> list[tuple[str, C
             print(f"{', '.join(step.name for lane in group for step in lane)} ...", end="\r", flush=True)
         with ThreadPoolExecutor(len(group)) as pool:
             try:
-                done = list(
-                    pool.map(lambda lane: [(step.name, perform(step, children)) for step in lane], group)
-                )
+                done = list(pool.map(lambda lane: perform_lane(lane, children), group))
             except BaseException:
                 children.end()
                 raise

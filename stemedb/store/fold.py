@@ -1,5 +1,7 @@
 """The fold: what each kind of record does to the view. Pure: records in, rows out, nothing else is read.
 
+Whoever has just written a claim's record may hand over what `read_claim` would give for it; it is the same.
+
 It never fails on a record that is in the log. What the writer should have refused (a claim twice, a vote
 on an unknown claim) is folded to the nearest harmless meaning, so that any log folds to one state
 everywhere. A record that was erased from the log, and one whose kind this version does not know, only

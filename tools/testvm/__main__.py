@@ -20,12 +20,10 @@ import sys
 
 from tools import testhost
 from tools.testvm.image import Image, converged, plain
-from tools.testvm.machine import SSH_PORT, Machine
+from tools.testvm.machine import HOST_MEMORY_MB, SSH_PORT, Machine
 
 FOLDER = testhost.REPOSITORY / "build" / "testvms"
 FORWARDS = (SSH_PORT, 80, 443, 18180)
-# What the roles ask of a host of the smallest profile, and a little for the kernel.
-MEMORY_MB = 4096
 
 
 def main() -> None:
@@ -51,7 +49,7 @@ def main() -> None:
 def up(name: str, image: Image) -> dict[str, object]:
     """Start a fresh machine of that name; answers when SSH does. `ports` are those on 127.0.0.1."""
     down(name)
-    machine = Machine.create(FOLDER / name, image, memory_mb=MEMORY_MB, forwards=FORWARDS)
+    machine = Machine.create(FOLDER / name, image, memory_mb=HOST_MEMORY_MB, forwards=FORWARDS)
     try:
         machine.boot()
     except BaseException:

@@ -25,6 +25,8 @@ HTTP_TIMEOUT_S = 10
 PAUSE_S = 0.25
 SSH_PORT = 22
 API_PORT = 18180
+# What the roles ask of a host of the smallest profile, and a little for the kernel.
+HOST_MEMORY_MB = 4096
 CONSOLE_LINES_SHOWN = 40
 # Mitigations guard against other guests' eyes, and are most costly where each instruction is emulated.
 KERNEL_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off"
