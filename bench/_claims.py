@@ -19,8 +19,8 @@ _HOST: Final = "127.0.0.1"
 NOW_S: Final = int(time.time()) // _DAY_S * _DAY_S
 
 
-def claim_json(number: int, subject: str) -> bytes:
-    """Return a signed claim as a client sends it; every `number` is another claim."""
+def claim_json(number: int, subject: str, *, signed: bool = True) -> bytes:
+    """Return a claim as a client sends it; every `number` is another claim."""
     content = Assertion(
         subject=subject,
         predicate=PREDICATE,
@@ -29,13 +29,13 @@ def claim_json(number: int, subject: str) -> bytes:
         timestamp=NOW_S - 1 - number,
         source_class=Tier(number % len(Tier)),
     )
-    return encode(sign(content, SIGNERS[number % len(SIGNERS)]))[0]
+    return encode(sign(content, *SIGNERS[number % len(SIGNERS) :][: int(signed)]))[0]
 
 
-def spread(first: int, count: int, *, each: int = 10) -> Iterator[bytes]:
+def spread(first: int, count: int, *, each: int = 10, signed: bool = True) -> Iterator[bytes]:
     """Yield `count` claims, `each` about one subject."""
     for number in range(first, first + count):
-        yield claim_json(number, f"fda://drug/{number // each:07}")
+        yield claim_json(number, f"fda://drug/{number // each:07}", signed=signed)
 
 
 def post(path: str, body: bytes, content_type: str = "application/json") -> bytes:
@@ -57,12 +57,12 @@ def asserts(first: int, count: int) -> list[bytes]:
     return [post("/v1/assert", body) for body in spread(first, count)]
 
 
-def bulks(first: int, lines: int, count: int) -> list[bytes]:
+def bulks(first: int, lines: int, count: int, *, signed: bool = True) -> list[bytes]:
     """Return `count` bulk requests of so many lines."""
     return [
         post(
             "/v1/assert/bulk",
-            b"\n".join(spread(first + at * lines, lines)) + b"\n",
+            b"\n".join(spread(first + at * lines, lines, signed=signed)) + b"\n",
             "application/x-ndjson",
         )
         for at in range(count)

@@ -1,9 +1,9 @@
 """The limit of the write path: what a claim costs without HTTP, queues or answers.
 
 Decode, verify, hash, frame, write, sync, and four rows into LMDB a claim, with the service's own chunk size,
-number of verifying threads and flags; one chunk is verified while the one before is written. Each run is a
-process of its own: `python -m bench._rawpath FOLDER` reads the lines from standard input and prints the
-claims a second.
+verifiers and flags; one chunk is decoded while the one before is verified and the one before that written.
+Each run is a process of its own: `python -m bench._rawpath FOLDER` reads the lines from standard input and
+prints the claims a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,9 +21,11 @@ import msgspec
 from crc32c import crc32c
 
 from stemedb import limits
+from stemedb.engine import Verifiers
+from stemedb.engine.verifiers import Signed, verify_here
 from stemedb.log import Draft
 from stemedb.log.frames import chain_start, encode_batch
-from stemedb.model import assertion_id, canonical_bytes, verify_signature
+from stemedb.model import assertion_id, canonical_bytes
 from stemedb.model.records import RecordType, encode_assertion
 from stemedb.model.wire import AssertionIn, assertion_from_wire
 from stemedb.store import keys
@@ -36,21 +38,33 @@ Claim = tuple[bytes, bytes, bytes, bytes, bytes]
 """Body of the record, and the keys of the four rows."""
 
 
-def check(line: bytes) -> Claim:
-    """Do for one line what must be done before it may be written."""
+def take(line: bytes) -> tuple[Claim, list[Signed]]:
+    """Decode and hash a line; return also what is to be verified."""
     signed = assertion_from_wire(_decoder.decode(line), default_timestamp=None)
     canonical = canonical_bytes(signed.assertion)
     claim_id = assertion_id(canonical)
-    if not all(verify_signature(claim_id, each) for each in signed.signatures):
-        raise SystemExit("a signature does not verify")
     assertion = signed.assertion
-    return (
+    claim = (
         encode_assertion(canonical, signed.signatures),
         claim_id,
         keys.claim_key(assertion, claim_id),
         keys.question_key(assertion.subject, assertion.predicate),
         signed.signatures[0].agent_id,
     )
+    return claim, [Signed(claim_id, each) for each in signed.signatures]
+
+
+def require_genuine(verdicts: Sequence[bool]) -> None:
+    """End where a signature does not verify."""
+    if not all(verdicts):
+        raise SystemExit("a signature does not verify")
+
+
+def check(line: bytes) -> Claim:
+    """Do for one line what must be done before it may be written."""
+    claim, signed = take(line)
+    require_genuine(verify_here(signed))
+    return claim
 
 
 class RawPath:
@@ -92,25 +106,28 @@ class RawPath:
 def run(folder: Path, lines: Sequence[bytes]) -> float:
     """Write all `lines`; return claims a second."""
     chunk = limits.BULK_CHUNK_LINES_MAX
-    path = RawPath(folder)
+    path, verifiers = RawPath(folder), Verifiers()
+    verifying: Future[list[Claim]] | None = None
     writing: Future[None] | None = None
+
+    def verify(taken: Sequence[tuple[Claim, list[Signed]]]) -> list[Claim]:
+        require_genuine(verifiers.verify([one for _, signed in taken for one in signed]))
+        return [claim for claim, _ in taken]
+
+    verify([take(line) for line in lines[:chunk]])  # a service that has served before has started them
     began = time.perf_counter()
-    with ThreadPoolExecutor(limits.VERIFY_THREADS) as pool, ThreadPoolExecutor(1) as writer:
-        for first in range(0, len(lines), chunk):
-            claims = list(_checked(pool, lines[first : first + chunk]))
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(path.write, claims)
-        if writing is not None:
-            writing.result()
-    return len(lines) / (time.perf_counter() - began)
-
-
-def _checked(pool: ThreadPoolExecutor, lines: Sequence[bytes]) -> Iterator[Claim]:
-    share = -(-len(lines) // limits.VERIFY_THREADS)
-    parts = [lines[start : start + share] for start in range(0, len(lines), share)]
-    for part in pool.map(lambda some: [check(line) for line in some], parts):
-        yield from part
+    with ThreadPoolExecutor(1) as verifier, ThreadPoolExecutor(1) as writer:
+        for first in range(0, len(lines) + chunk, chunk):
+            taken = [take(line) for line in lines[first : first + chunk]]
+            if verifying is not None:
+                claims = verifying.result()
+                if writing is not None:
+                    writing.result()
+                writing = writer.submit(path.write, claims)
+            verifying = verifier.submit(verify, taken)
+    rate = len(lines) / (time.perf_counter() - began)
+    verifiers.close()
+    return rate
 
 
 def measure(folder: Path, lines: Sequence[bytes]) -> float:

@@ -44,7 +44,7 @@ TARGETS: Final = (
     ("guards", "p99 under", "quiet", 5.0, True),
     ("beside", "p99 of a question beside bulk", "quiet", 5.0, True),
     ("twins", "one claim", "postgres", 1.2, False),
-    ("twins", "bulk, unverified", "postgres", 1.5, False),
+    ("twins", "bulk, unsigned", "postgres", 1.5, False),
     ("twins", "bulk", "postgres", 1.1, False),
     ("twins", "skeptic, 10 claims", "postgres", 1.0, False),
     ("twins", "skeptic, 1,000 claims", "postgres", 3.0, False),

@@ -104,9 +104,9 @@ def noop(*, checks: bool = False) -> Iterator[Side]:
 
 
 @contextmanager
-def twin(kind: str, where: str, *, verified: bool = True) -> Iterator[Side]:
+def twin(kind: str, where: str) -> Iterator[Side]:
     """Run a twin over `postgres` or `sqlite`; `where` is a connection string, or a new file's path."""
     port = free_port()
     command = [sys.executable, "-m", "bench._twin", kind, str(port), where]
-    with served(kind, command if verified else [*command, "unverified"], port) as side:
+    with served(kind, command, port) as side:
         yield side

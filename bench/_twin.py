@@ -1,6 +1,6 @@
 """Twins: what one would build instead. The same HTTP server, decoding and verifying, over SQL tables.
 
-`python -m bench._twin postgres|sqlite PORT WHERE [unverified]` serves `POST /v1/assert`, `POST
+`python -m bench._twin postgres|sqlite PORT WHERE` serves `POST /v1/assert`, `POST
 /v1/assert/bulk` and `GET /v1/skeptic`, with the lens as one SQL statement over indexed tables. What they
 answer is held against the service's own answer by `bench.twins` before anything is measured. They keep no
 history: no chain, no time travel, no audits.
@@ -20,13 +20,14 @@ import msgspec
 from bench._noop import serve
 from stemedb import limits
 from stemedb.lens.conflict import conflict_of
-from stemedb.model import Tier, assertion_id, canonical_bytes, verify_signature
+from stemedb.model import Signature, Tier, assertion_id, canonical_bytes, verify_signature
 from stemedb.model.tiers import TIERS
 from stemedb.model.wire import AssertionIn, assertion_from_wire
 
 _decoder = msgspec.json.Decoder(AssertionIn)
 _encoder = msgspec.json.Encoder()
 
+VERIFY_THREADS = 2
 COLUMNS = "id, subject, predicate, kind, value, confidence, timestamp, tier, agent, signature, claim"
 SKEPTIC = """
     with weighed as (
@@ -89,13 +90,13 @@ def tier_rows() -> list[tuple[int, float, float]]:
     return [(int(tier), TIERS[tier].weight, float(TIERS[tier].half_life_s or NEVER_S)) for tier in Tier]
 
 
-def row_of(line: bytes, *, verified: bool) -> Row:
-    """Decode, hash and verify a claim."""
+def row_of(line: bytes) -> Row:
+    """Decode, hash and verify a claim; it may be unsigned."""
     signed = assertion_from_wire(_decoder.decode(line), default_timestamp=None)
     content = signed.assertion
     claim_id = assertion_id(canonical_bytes(content))
-    first = signed.signatures[0]
-    if verified and not all(verify_signature(claim_id, each) for each in signed.signatures):
+    first = signed.signatures[0] if signed.signatures else Signature(b"", b"", 0)
+    if not all(verify_signature(claim_id, each) for each in signed.signatures):
         raise bottle.HTTPResponse("bad signature", 422)
     return Row(
         claim_id,
@@ -112,17 +113,17 @@ def row_of(line: bytes, *, verified: bool) -> Row:
     )
 
 
-def application(store: Store, *, verified: bool) -> bottle.Bottle:
+def application(store: Store) -> bottle.Bottle:
     """Return the routes over a store."""
     app = bottle.Bottle(catchall=False)
-    pool = ThreadPoolExecutor(limits.VERIFY_THREADS)
+    pool = ThreadPoolExecutor(VERIFY_THREADS)
 
     def answer(content: object, status: int = 200) -> bottle.HTTPResponse:
         return bottle.HTTPResponse(_encoder.encode(content), status, {"Content-Type": "application/json"})
 
     def write_one() -> bottle.HTTPResponse:
         length = int(bottle.request.environ["CONTENT_LENGTH"])
-        row = row_of(bottle.request.environ["wsgi.input"].read(length), verified=verified)
+        row = row_of(bottle.request.environ["wsgi.input"].read(length))
         store.insert([row])
         return answer({"hash": row.id.hex(), "status": "created"}, 201)
 
@@ -135,9 +136,9 @@ def application(store: Store, *, verified: bool) -> bottle.Bottle:
         told = []
         for first in range(0, len(lines), limits.BULK_CHUNK_LINES_MAX):
             chunk = lines[first : first + limits.BULK_CHUNK_LINES_MAX]
-            share = -(-len(chunk) // limits.VERIFY_THREADS)
+            share = -(-len(chunk) // VERIFY_THREADS)
             halves = [chunk[start : start + share] for start in range(0, len(chunk), share)]
-            checked = pool.map(lambda part: [row_of(line, verified=verified) for line in part], halves)
+            checked = pool.map(lambda part: [row_of(line) for line in part], halves)
             rows = [row for part in checked for row in part]
             store.insert(rows)
             told += [_encoder.encode({"status": "created", "hash": row.id.hex()}) for row in rows]
@@ -188,8 +189,8 @@ def _stores() -> dict[str, Callable[[str], Any]]:
 
 def main(arguments: list[str]) -> None:
     """Serve."""
-    kind, port, where, *rest = arguments
-    serve(application(_stores()[kind](where), verified="unverified" not in rest), int(port))
+    kind, port, where = arguments
+    serve(application(_stores()[kind](where)), int(port))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Many claims a request: `python -m bench bulk`.
 
 `POST /v1/assert/bulk` with 100 and 10,000 lines, one client, against the limit of the write path without HTTP
-(`bench/_rawpath.py`: the same verifying threads, LMDB flags and rows).
+(`bench/_rawpath.py`: the same verifiers, LMDB flags and rows).
 """
 
 from __future__ import annotations

@@ -35,9 +35,10 @@ def single(side: Side, _round: int) -> float:
     return run_load(side.port, asserts(next(_fresh) * 10_000, ASSERTS), clients=64).per_s
 
 
-def many(side: Side, _round: int) -> float:
+def many(side: Side, _round: int, *, signed: bool = True) -> float:
     """Return durable claims a second, in bulk."""
-    return run_load(side.port, bulks(next(_fresh) * 10_000, BULK_LINES, 1), clients=1).per_s * BULK_LINES
+    requests = bulks(next(_fresh) * 10_000, BULK_LINES, 1, signed=signed)
+    return run_load(side.port, requests, clients=1).per_s * BULK_LINES
 
 
 def asking(side: Side, candidates: int, _round: int, *, new: bool = False) -> float:
@@ -72,35 +73,34 @@ def _quarrel(side: Side, name: str) -> dict[str, Any]:
     return found
 
 
-def compare(folder: Path, stack: ExitStack, *, verified: bool) -> list[Ratio]:
-    """Measure all sides on `folder`; without verifying, bulk alone."""
+WORK = {
+    "one claim": single,
+    "bulk": many,
+    "bulk, unsigned": partial(many, signed=False),
+    "skeptic, 10 claims": partial(asking, candidates=10),
+    "skeptic, 1,000 claims": partial(asking, candidates=1000),
+    "skeptic, 10 claims, new": partial(asking, candidates=10, new=True),
+    "skeptic, 1,000 claims, new": partial(asking, candidates=1000, new=True),
+}
+
+
+def compare(folder: Path, stack: ExitStack) -> list[Ratio]:
+    """Measure all sides on `folder`. Unsigned claims are taken by all: there nobody verifies anything."""
     folder.mkdir()
-    unsafe = {} if verified else {"STEMEDB_UNSAFE_SKIP_SIGNATURES": "true"}
-    ours = stack.enter_context(stemedb(folder, **unsafe))
+    ours = stack.enter_context(stemedb(folder, STEMEDB_UNSAFE_SKIP_SIGNATURES="true"))
     others = []
     if _twin_postgres.missing() is None:
         where = stack.enter_context(_twin_postgres.cluster(folder))
-        others.append(stack.enter_context(twin("postgres", where, verified=verified)))
-    others.append(stack.enter_context(twin("sqlite", str(folder / "twin.sqlite"), verified=verified)))
+        others.append(stack.enter_context(twin("postgres", where)))
+    others.append(stack.enter_context(twin("sqlite", str(folder / "twin.sqlite"))))
     for side in (ours, *others):
         load(side)
     for other in others:
         require_same(ours, other)
-    work = {"bulk": many}
-    if verified:
-        work = {
-            "one claim": single,
-            "bulk": many,
-            "skeptic, 10 claims": partial(asking, candidates=10),
-            "skeptic, 1,000 claims": partial(asking, candidates=1000),
-            "skeptic, 10 claims, new": partial(asking, candidates=10, new=True),
-            "skeptic, 1,000 claims, new": partial(asking, candidates=1000, new=True),
-        }
     found = []
-    for name, measure in work.items():
+    for name, measure in WORK.items():
         taken = interleave({side.name: partial(_call, measure, side) for side in (ours, *others)})
-        title = name if verified else f"{name}, unverified"
-        found += [ratio(title, taken, ours.name, other.name) for other in others]
+        found += [ratio(name, taken, ours.name, other.name) for other in others]
     return found
 
 
@@ -112,11 +112,8 @@ def main() -> None:
     """Measure and print."""
     if lacking := _twin_postgres.missing():
         print(f"{lacking}; measured against sqlite alone", file=sys.stderr)
-    found: list[Ratio] = []
-    for verified in (True, False):
-        with scratch() as folder, ExitStack() as stack:
-            found += compare(folder / "all", stack, verified=verified)
-    report("twins", found)
+    with scratch() as folder, ExitStack() as stack:
+        report("twins", compare(folder / "all", stack))
 
 
 if __name__ == "__main__":

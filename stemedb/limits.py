@@ -186,8 +186,12 @@ BULK_CHUNK_BYTES_MIN: Final = 64  # of a body in more chunks, on average
 BULK_IDLE_TIMEOUT_S: Final = 30.0  # without a byte from the client
 BULK_RATE_BYTES_S_MIN: Final = 4 * KIB  # the client's average, beyond the first BULK_IDLE_TIMEOUT_S
 BULK_RETRY_AFTER_S: Final = 5
-VERIFY_THREADS: Final = 2  # that share the signatures of one bulk chunk
-BULK_HELPERS: Final = VERIFY_THREADS + BULK_REQUESTS_MAX  # each request may have a chunk being written, too
+BULK_HELPERS: Final = 2 * BULK_REQUESTS_MAX  # of each request one chunk is verified, and one written
+VERIFIERS: Final = 2  # processes that share the signatures of one bulk chunk
+VERIFIED_APART_MIN: Final = 64  # signatures that are worth asking them; fewer are verified where they are
+VERIFIER_WAIT_S: Final = 30.0  # for their answer; then the service verifies what was asked
+VERIFIER_PAUSE_S: Final = 60.0  # after one was lost, before another takes its place
+VERIFY_THREADS: Final = 2  # that verify a backup's signatures
 
 # -- the service's life --
 COLLECT_AFTER_OBJECTS: Final = 50_000  # made and not freed, before circles among them are looked for

@@ -7,7 +7,7 @@ and sent only when the whole body is read, so that a client that writes first an
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +18,7 @@ from stemedb import limits
 from stemedb.api import problem
 from stemedb.api.call import NDJSON, Call
 from stemedb.api.head import BULK_PATH
-from stemedb.api.lines import Lines, Paid
+from stemedb.api.lines import Lines, Paid, Taken
 from stemedb.api.routes import Route
 from stemedb.api.stream import Body, ChunkedBody, LengthBody
 from stemedb.engine import CREATED, ENDORSED, EXISTS, QUARANTINED, Outcome
@@ -143,23 +143,17 @@ def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
         raise failure
 
 
-def _check(lines: Lines, line: Line) -> Paid | StemedbError:
+def _take(lines: Lines, line: Line) -> Taken | StemedbError:
     if line.content is None:
         return TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes")
-    return lines.admit(line.content)
+    return lines.take(line.content)
 
 
-def _check_all(lines: Lines, chunk: list[Line]) -> list[Paid | StemedbError]:
-    """Check a chunk on several threads: verifying signatures leaves the interpreter to the others."""
-    share = -(-len(chunk) // limits.VERIFY_THREADS)
-    parts = [chunk[start : start + share] for start in range(0, len(chunk), share)]
-    checked = lines.service.helpers.map(lambda part: [_check(lines, line) for line in part], parts)
-    return [each for part in checked for each in part]
-
-
-def _write(lines: Lines, chunk: list[Line], checked: list[Paid | StemedbError], results: Results) -> None:
+def _write(
+    lines: Lines, numbers: Sequence[int], admitted: Sequence[Paid | StemedbError], results: Results
+) -> None:
     """Make what is right durable, and note what became of each line."""
-    right = [each for each in checked if not isinstance(each, StemedbError)]
+    right = [each for each in admitted if not isinstance(each, StemedbError)]
     written: list[Outcome | StemedbError]
     try:
         written = lines.service.engine.submit([each.checked for each in right], lines.caller.key_id)
@@ -170,23 +164,52 @@ def _write(lines: Lines, chunk: list[Line], checked: list[Paid | StemedbError], 
     for paid, became in zip(right, written, strict=True):
         lines.settle(paid, became)
     following = iter(written)
-    for line, each in zip(chunk, checked, strict=True):
-        results.add(line.number, each if isinstance(each, StemedbError) else next(following))
+    for number, each in zip(numbers, admitted, strict=True):
+        results.add(number, each if isinstance(each, StemedbError) else next(following))
+
+
+class _Passage:
+    """Chunks on their way: one is read while the one before is verified and the one before that written."""
+
+    def __init__(self, lines: Lines, results: Results) -> None:
+        self._lines = lines
+        self._results = results
+        self._numbers: list[int] = []
+        self._verifying: Future[list[Paid | StemedbError]] | None = None
+        self._writing: Future[None] | None = None
+
+    def enter(self, chunk: Sequence[Line]) -> None:
+        """Read a chunk and send it after the others; raises `StorageFailed`."""
+        taken = [_take(self._lines, line) for line in chunk]
+        self._go_on()
+        self._numbers = [line.number for line in chunk]
+        self._verifying = self._lines.service.helpers.submit(self._lines.admit, taken)
+
+    def leave(self) -> None:
+        """Wait until all are written; raises `StorageFailed`."""
+        self._go_on()
+        if self._writing:
+            self._writing.result()
+
+    def _go_on(self) -> None:
+        """Have written what is verified."""
+        if self._verifying:
+            admitted = self._verifying.result()
+            self._verifying = None
+            if self._writing:
+                self._writing.result()
+            helpers = self._lines.service.helpers
+            self._writing = helpers.submit(_write, self._lines, self._numbers, admitted, self._results)
 
 
 def _take_in(lines: Lines, body: Body, results: Results) -> None:
-    """Check and write all lines of `body`; one chunk is checked while the one before is made durable."""
-    helpers = lines.service.helpers
-    writing: Future[None] | None = None
+    """Check and write all lines of `body`; where reading fails, those before it all the same."""
+    passage = _Passage(lines, results)
     try:
         for chunk in chunks_of(lines_of(body)):
-            checked = _check_all(lines, chunk)
-            if writing is not None:
-                writing.result()
-            writing = helpers.submit(_write, lines, chunk, checked, results)
+            passage.enter(chunk)
     finally:
-        if writing is not None:
-            writing.result()
+        passage.leave()
 
 
 def bulk(service: Service, call: Call) -> bottle.HTTPResponse:

@@ -17,12 +17,13 @@ from stemedb.api.later import Later
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
-from stemedb.engine import CREATED, QUARANTINED, Checked, Engine, Outcome
+from stemedb.engine import CREATED, QUARANTINED, Checked, Engine, Outcome, Unverified
 from stemedb.engine.shapes import (
     AssertionIn,
     ClaimOut,
     PrepareIn,
     PrepareReply,
+    SignedAssertion,
     WriteReply,
     assertion_from_wire,
     assertion_id,
@@ -40,28 +41,42 @@ assertion_decoder = msgspec.json.Decoder(AssertionIn)
 _prepare_decoder = msgspec.json.Decoder(PrepareIn)
 
 
-def check_json(engine: Engine, data: bytes, caller: Caller) -> Checked:
-    """Return the claim in `data` (JSON), verified.
+def take_json(engine: Engine, data: bytes, caller: Caller) -> Unverified:
+    """Return the claim in `data` (JSON), whose signatures stay to be verified.
 
     Raises:
-        Forbidden: the caller's key does not allow it (403).
         Invalid: it cannot be read, or is out of range (400).
-        Unprocessable: `hash` is not the content's, or a signature does not verify (422).
+        Unprocessable: `hash` is not the content's (422).
     """
-    return check_wire(engine, decode(assertion_decoder, data), caller)
+    return engine.take(*_read(engine, decode(assertion_decoder, data)), by_admin=caller.by_admin_key)
 
 
 def check_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Checked:
-    """Return a decoded claim, verified; raises as `check_json` does."""
+    """Return a decoded claim, verified.
+
+    Raises:
+        Forbidden: the caller's key does not allow it (403).
+        Invalid: it is out of range (400).
+        Unprocessable: `hash` is not the content's, or a signature does not verify (422).
+    """
+    checked = engine.check(*_read(engine, wire), by_admin=caller.by_admin_key)
+    require_may_claim(caller, checked)
+    return checked
+
+
+def require_may_claim(caller: Caller, checked: Checked) -> None:
+    """Raise `Forbidden` unless the caller's key allows a claim with these signatures."""
+    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
+
+
+def _read(engine: Engine, wire: AssertionIn) -> tuple[SignedAssertion, bytes | None]:
+    """Return what a client sent, and the id that it gave; raises `Invalid`."""
     now_s = int(time.time())
     signed = assertion_from_wire(wire, default_timestamp=now_s if engine.unsigned_allowed else None)
     refuse_future("/timestamp", signed.assertion.timestamp, now_s)
     for index, signature in enumerate(signed.signatures):
         refuse_future(f"/signatures/{index}/timestamp", signature.timestamp, now_s)
-    given_id = None if wire.hash is None else bytes.fromhex(wire.hash)
-    checked = engine.check(signed, given_id, by_admin=caller.by_admin_key)
-    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
-    return checked
+    return signed, None if wire.hash is None else bytes.fromhex(wire.hash)
 
 
 def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from stemedb import limits
-from stemedb.api.claims import check_json
+from stemedb.api.claims import require_may_claim, take_json
 from stemedb.api.dues import blame, fail, judged, settle
-from stemedb.engine import Checked, Outcome
+from stemedb.engine import Checked, Outcome, Unverified
 from stemedb.errors import StemedbError
 from stemedb.guard import Statement, Toll, client_name
 
 if TYPE_CHECKING:
     from stemedb.api.call import Call
     from stemedb.api.service import Service
+
+
+class Taken(NamedTuple):
+    """A line that was read: its claim, not verified yet, and what it costs."""
+
+    unverified: Unverified
+    cost: int
 
 
 class Paid(NamedTuple):
@@ -32,23 +41,43 @@ class Lines:
         self.caller = call.caller
         self._name = client_name(call.caller, call.environ["stemedb.origin"])
 
-    def admit(self, content: bytes) -> Paid | StemedbError:
-        """Check one line and take what it costs, or say why not."""
-        guards, engine = self.service.guards, self.service.engine
+    def take(self, content: bytes) -> Taken | StemedbError:
+        """Read one line and charge its sender, or say what is wrong with it."""
+        meter = self.service.guards.meter
         cost = limits.METER_COST_CLAIM + len(content) // limits.KIB
         try:
-            if guards.meter:
-                guards.meter.charge_caller(self._name, cost)
-            checked = check_json(engine, content, self.caller)
-            signers = [each.agent_id for each in checked.signatures]
-            statement = Statement(checked.id, signers, cost)
-            checked = judged(self.service, checked)
-            return Paid(checked, guards.house.take(statement, self._name, None, engine.view))
+            if meter:
+                meter.charge_caller(self._name, cost)
+            return Taken(take_json(self.service.engine, content, self.caller), cost)
         except StemedbError as error:
-            blame(self.service, self.caller, error)
-            # What it was raised through holds the line, in a circle that is found late.
-            error.__context__ = error.__cause__ = None
-            return error.with_traceback(None)
+            return self._refused(error)
+
+    def admit(self, taken: Sequence[Taken | StemedbError]) -> list[Paid | StemedbError]:
+        """Verify lines together, and charge the signers of each that is right; blocks while that takes."""
+        signed = [each.unverified.signed if isinstance(each, Taken) else [] for each in taken]
+        verdicts = iter(self.service.verifiers.verify([one for some in signed for one in some]))
+        return [
+            self._admit_one(each, list(islice(verdicts, len(some)))) if isinstance(each, Taken) else each
+            for each, some in zip(taken, signed, strict=True)
+        ]
+
+    def _admit_one(self, taken: Taken, verdicts: Sequence[bool]) -> Paid | StemedbError:
+        try:
+            checked = taken.unverified.verified(verdicts)
+            require_may_claim(self.caller, checked)
+            signers = [each.agent_id for each in checked.signatures]
+            statement = Statement(checked.id, signers, taken.cost)
+            checked = judged(self.service, checked)
+            house = self.service.guards.house
+            return Paid(checked, house.take(statement, self._name, None, self.service.engine.view))
+        except StemedbError as error:
+            return self._refused(error)
+
+    def _refused(self, error: StemedbError) -> StemedbError:
+        blame(self.service, self.caller, error)
+        # What it was raised through holds the line, in a circle that is found late.
+        error.__context__ = error.__cause__ = None
+        return error.with_traceback(None)
 
     def settle(self, paid: Paid, result: Outcome | StemedbError) -> None:
         """Settle a line when it is known what became of it."""

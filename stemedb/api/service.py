@@ -12,6 +12,7 @@ from stemedb import limits
 from stemedb.api.kept import KeptAnswers
 from stemedb.api.slow import SlowQueries
 from stemedb.api.turns import Turns
+from stemedb.engine import Verifiers
 from stemedb.errors import Corrupt, StemedbError, Unavailable
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Service:
         self.progress = "opening"
         self.corrupt: Corrupt | None = None
         self.helpers = ThreadPoolExecutor(limits.BULK_HELPERS, thread_name_prefix="helper")
+        self.verifiers = Verifiers(lambda what: log.warning("verifier lost", error=what))
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
         self.turns = Turns()
         self.slow = SlowQueries(log)

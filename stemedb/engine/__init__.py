@@ -7,7 +7,7 @@ HTTP, or assume that it is the log's only writer.
 
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import CREATED, ENDORSED, EXISTS, QUARANTINED, Outcome
-from stemedb.engine.claims import Checked
+from stemedb.engine.claims import Checked, Unverified
 from stemedb.engine.engine import Engine, EngineSettings, open_engine
 from stemedb.engine.erasing import Erasure
 from stemedb.engine.feed import read_feed
@@ -25,6 +25,7 @@ from stemedb.engine.statements import (
     check_epoch,
     check_vote,
 )
+from stemedb.engine.verifiers import Verifiers
 from stemedb.engine.writer import FAULT_POINTS
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "Rejection",
     "SourceChange",
     "SourceStatusChange",
+    "Unverified",
+    "Verifiers",
     "VoteChange",
     "check_epoch",
     "check_vote",

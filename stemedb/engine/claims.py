@@ -1,13 +1,15 @@
-"""Writing claims: verified outside the writer, decided inside it."""
+"""Writing claims: taken and verified outside the writer, decided inside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from stemedb.engine.batch import Batch, MetClaim
 from stemedb.engine.changes import ENDORSED, Outcome, Settle
 from stemedb.engine.judging import judge_claim
 from stemedb.engine.quarantine import Held, Judge, hold, require_not_rejected
+from stemedb.engine.verifiers import Signed, verify_here
 from stemedb.errors import Conflict, Invalid, NotFound, Unprocessable
 from stemedb.log import Draft
 from stemedb.model import (
@@ -16,7 +18,6 @@ from stemedb.model import (
     SignedAssertion,
     assertion_id,
     canonical_bytes,
-    verify_signature,
 )
 from stemedb.model.records import EndorsementRecord, RecordType, encode_assertion
 from stemedb.store import ReadClaim, claim_key
@@ -118,16 +119,43 @@ class Checked(NamedTuple):
         return lambda first_seq: Outcome(self.id, claim.position(first_seq), ENDORSED, first_seq + index)
 
 
-def check_claim(
-    signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool, by_admin: bool = False
-) -> Checked:
-    """Encode, hash and verify a claim. Releases the GIL for most of its time.
+class Unverified(NamedTuple):
+    """A claim whose bytes and id are right, and all signatures that were given, which nobody has verified."""
 
-    Of several signatures of one agent the first stands. `by_admin`: it came with an admin key.
+    checked: Checked
+    given: tuple[Signature, ...]
+
+    @property
+    def signed(self) -> list[Signed]:
+        """What is to be verified."""
+        return [Signed(self.checked.id, each) for each in self.given]
+
+    def verified(self, verdicts: Sequence[bool]) -> Checked:
+        """Return the claim, of whose signatures `verdicts` says in order whether each verifies.
+
+        Raises:
+            Unprocessable: one does not.
+        """
+        for index, (signature, genuine) in enumerate(zip(self.given, verdicts, strict=True)):
+            if not genuine:
+                raise Unprocessable.at(
+                    f"/signatures/{index}",
+                    f"the signature of {signature.agent_id.hex()} does not verify",
+                    code="bad_signature",
+                )
+        return self.checked
+
+
+def take_claim(
+    signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool, by_admin: bool = False
+) -> Unverified:
+    """Encode and hash a claim. Of several signatures of one agent the first stands.
+
+    `by_admin`: it came with an admin key.
 
     Raises:
         Invalid: there is no signature and unsigned claims are not allowed.
-        Unprocessable: `given_id` is not the content's id, or a signature does not verify.
+        Unprocessable: `given_id` is not the content's id.
     """
     if not signed.signatures and not unsigned_allowed:
         raise Invalid.at(
@@ -141,18 +169,20 @@ def check_claim(
     if given_id is not None and given_id != claim_id:
         detail = f"{given_id.hex()} is not this content's: that is {claim_id.hex()}"
         raise Unprocessable.at("/hash", detail, code="hash_mismatch")
-    for index, signature in enumerate(signed.signatures):
-        if not verify_signature(claim_id, signature):
-            raise Unprocessable.at(
-                f"/signatures/{index}",
-                f"the signature of {signature.agent_id.hex()} does not verify",
-                code="bad_signature",
-            )
     signatures = signed.signatures
     if len(signatures) > 1:
         by_agent = {signature.agent_id: signature for signature in reversed(signatures)}
         signatures = tuple(each for each in signatures if by_agent[each.agent_id] is each)
-    return Checked.of(signed.assertion, canonical, claim_id, signatures, by_admin=by_admin)
+    checked = Checked.of(signed.assertion, canonical, claim_id, signatures, by_admin=by_admin)
+    return Unverified(checked, signed.signatures)
+
+
+def check_claim(
+    signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool, by_admin: bool = False
+) -> Checked:
+    """Encode, hash and verify a claim, here and now; raises as `take_claim` and `Unverified.verified` do."""
+    taken = take_claim(signed, given_id, unsigned_allowed=unsigned_allowed, by_admin=by_admin)
+    return taken.verified(verify_here(taken.signed))
 
 
 def _require_parent(batch: Batch, assertion: Assertion) -> None:

@@ -17,7 +17,7 @@ from stemedb import limits
 from stemedb.engine.backups import Backups
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import Outcome
-from stemedb.engine.claims import Checked, check_claim
+from stemedb.engine.claims import Checked, Unverified, check_claim, take_claim
 from stemedb.engine.compacting import Compactor
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.erasing import Eraser, Erasure, erases
@@ -98,6 +98,10 @@ class Engine:
     def check(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Checked:
         """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
         return check_claim(signed, given_id, by_admin=by_admin, unsigned_allowed=self._unsigned_allowed)
+
+    def take(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Unverified:
+        """Encode and hash a claim, whose signatures stay to be verified; raises as `take_claim` does."""
+        return take_claim(signed, given_id, by_admin=by_admin, unsigned_allowed=self._unsigned_allowed)
 
     def submit_one(self, change: Change, key_id: bytes | None = None) -> Outcome:
         """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from stemedb import limits
 from tests.e2e.conftest import ServerFactory
@@ -53,6 +58,63 @@ def test_a_broken_line_reports_and_the_others_land(server: ServerFactory) -> Non
     assert "hash" not in found[2]
     assert [found[index]["status"] for index in (0, 1, 3)] == ["created"] * 3
     assert count(service) == 3
+
+
+def test_forged_lines_among_many_are_named_and_no_other(server: ServerFactory) -> None:
+    service = server()
+    wrong = {3, 511, 512, 800, 1199}  # both sides of a chunk's end
+    lines = [line(number) for number in range(1200)]
+    for number in wrong:
+        forged = claim(subject=f"fda://drug/forged/{number}")
+        forged["signatures"] *= 2
+        forged["signatures"][1] = forged["signatures"][1] | {"agent_id": OTHER.agent_id.hex()}
+        lines[number] = json.dumps(forged).encode()
+    found = results_of(service.bulk(lines))
+    refused = {each["line"] - 1: each["problem"] for each in found if "problem" in each}
+    assert set(refused) == wrong
+    assert {each["code"] for each in refused.values()} == {"bad_signature"}
+    assert {each["errors"][0]["pointer"] for each in refused.values()} == {"/signatures/1"}
+    assert count(service) == 1200 - len(wrong)
+
+
+def verifiers_of(service: ServiceProcess) -> list[int]:
+    children = Path(f"/proc/{service.pid}/task").glob("*/children")
+    return [int(pid) for each in children for pid in each.read_text().split()]
+
+
+def test_verifiers_that_are_killed_cost_no_line(server: ServerFactory) -> None:
+    service = server()
+    service.bulk([line(number) for number in range(200)])
+    killed = verifiers_of(service)
+    assert len(killed) == limits.VERIFIERS
+
+    def kill() -> None:
+        time.sleep(0.2)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    found = results_of(service.bulk([line(number) for number in range(6000)]))
+    killing.join()
+    assert [each["status"] for each in found] == ["exists"] * 200 + ["created"] * 5800
+    results_of(service.bulk([line(number) for number in range(200)]))
+    assert service.log.count('"verifier lost"') == limits.VERIFIERS
+    assert service.get("/v1/health").status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_no_verifier_outlives_its_service(server: ServerFactory, number: signal.Signals) -> None:
+    service = server()
+    service.bulk([line(number) for number in range(200)])
+    pids = verifiers_of(service)
+    assert len(pids) == limits.VERIFIERS
+    service.stop(number)
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left
+    assert "verifier lost" not in service.log
 
 
 def test_sent_again_everything_exists(server: ServerFactory) -> None:
