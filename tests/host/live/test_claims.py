@@ -6,6 +6,10 @@ import json
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+from stemedb import limits
+from tests.e2e.signing import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,3 +50,16 @@ def test_asserts_and_reads_back_a_signed_claim(
     # It was on stable storage when it was acknowledged, and is still there for the next process.
     machine.run("systemctl kill --signal=KILL stemedb-api.service")
     assert machine.get(f"/v1/assertion/{made['hash']}")["seq"] == made["seq"]
+
+
+def test_verifies_many_claims_in_processes_that_the_unit_allows(machine: Machine) -> None:
+    lines = b"".join(line(number) + b"\n" for number in range(2 * limits.VERIFIED_APART_MIN))
+    asked = Request(f"{machine.url}/v1/assert/bulk", lines, {"Content-Type": "application/x-ndjson"})
+    with urlopen(asked, timeout=60) as reply:
+        statuses = {json.loads(each)["status"] for each in reply.read().splitlines()}
+    assert statuses <= {"created", "exists"}
+    assert (
+        machine.run("systemctl status --no-pager stemedb-api.service").count("verifier.py")
+        == limits.VERIFIERS
+    )
+    assert "verifier lost" not in machine.run("journalctl --no-pager --boot --unit stemedb-api.service")
