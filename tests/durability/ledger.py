@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -90,6 +92,15 @@ class Writers:
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nobody write: who checks what is there must not fall ever further behind."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> dict[str, float]:
         """Let every writer finish what it is writing; return what they saw (delays in seconds)."""

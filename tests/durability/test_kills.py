@@ -29,7 +29,8 @@ def kill_at_random(service: ServiceProcess, chance: random.Random, kills: int, r
             told = acknowledged(ledger)
             assert_log_holds(wal_dir, told)
             service.start()
-            assert_server_shows(service.port, told.keys() - before)
+            with writers.held():
+                assert_server_shows(service.port, told.keys() - before)
             before = set(told)
         seen = writers.stop()
     finally:

@@ -32,7 +32,8 @@ CONSOLE_LINES_SHOWN = 40
 KERNEL_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off"
 SSH_OPTIONS = (
     *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
-    *("-o", "BatchMode=yes", "-o", "ConnectTimeout=60"),
+    # A machine that restarts may fall silent in the middle of a command.
+    *("-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "ServerAliveInterval=15"),
 )
 
 
