@@ -13,6 +13,7 @@ import bottle
 
 from bench._rawpath import check
 from stemedb import limits
+from stemedb.api.processor import settle
 from stemedb.api.server import Server
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Silent:
 
 
 def serve(app: bottle.Bottle, port: int) -> None:
-    """Answer with `app` until the process is ended."""
+    """Answer with `app` until the process is ended, on one processor, as the service does."""
+    settle()
     listener = socket.create_server(("127.0.0.1", port), backlog=limits.LISTEN_QUEUE_MAX)
     Server(listener, app, Silent(), adopted=False).serve()
 

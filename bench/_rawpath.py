@@ -1,9 +1,9 @@
 """The limit of the write path: what a claim costs without HTTP, queues or answers.
 
 Decode, verify, hash, frame, write, sync, and four rows into LMDB a claim, with the service's own chunk size,
-verifiers and flags; one chunk is decoded while the one before is verified and the one before that written.
-Each run is a process of its own: `python -m bench._rawpath FOLDER` reads the lines from standard input and
-prints the claims a second.
+verifiers, flags and one processor for all threads; one chunk is decoded while the one before is verified and
+the one before that written. Each run is a process of its own: `python -m bench._rawpath FOLDER` reads the
+lines from standard input and prints the claims a second.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 from crc32c import crc32c
 
 from stemedb import limits
+from stemedb.api.processor import settle
 from stemedb.engine import Verifiers
 from stemedb.engine.verifiers import Signed, verify_here
 from stemedb.log import Draft
@@ -106,7 +107,7 @@ class RawPath:
 def run(folder: Path, lines: Sequence[bytes]) -> float:
     """Write all `lines`; return claims a second."""
     chunk = limits.BULK_CHUNK_LINES_MAX
-    path, verifiers = RawPath(folder), Verifiers()
+    path, verifiers = RawPath(folder), Verifiers(processors=settle())
     verifying: Future[list[Claim]] | None = None
     writing: Future[None] | None = None
 

@@ -2,10 +2,10 @@
 
 `POST /v1/assert` at 64 clients against the same requests answered with a constant: with the data on the disk,
 with the data in memory (what the syncs cost is then left out), and as processor time of the server a request.
-Beside them the constant that is given after each claim was decoded, hashed and verified, and kept nowhere:
-more than that no service on this server and these processors can reach. Then what cannot be left out, each
-alone on one thread: verifying, the rest of checking, deciding with the append and the fold in batches of 32,
-and the two syncs of a batch.
+Beside them the constant that is given after each claim was decoded, hashed and verified by the thread that
+read it, and kept nowhere. Then what cannot be left out, each alone on one thread: verifying (which the
+service leaves to processes beside it), the rest of checking, deciding with the append and the fold in batches
+of 32, and the two syncs of a batch.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ DISK_FLOOR_MB_MAX: Final = 1024 * 1024
 
 # -- connections --
 HTTP_WORKERS: Final = 32  # threads that answer requests
-TURNS_MIN: Final = 2  # of them that compute at the same time; one a processor where there are more
+TURNS: Final = 2  # of them that compute at the same time
 TURN_WAIT_S: Final = 0.02  # for such a turn, before a request goes on without one
 PIPELINED_PAUSE_S: Final = 0.0001  # of a worker after a request that another had come with
 CONNECTIONS_MAX: Final = 8192  # open at once; more wait in the listen queue
@@ -186,11 +186,19 @@ BULK_CHUNK_BYTES_MIN: Final = 64  # of a body in more chunks, on average
 BULK_IDLE_TIMEOUT_S: Final = 30.0  # without a byte from the client
 BULK_RATE_BYTES_S_MIN: Final = 4 * KIB  # the client's average, beyond the first BULK_IDLE_TIMEOUT_S
 BULK_RETRY_AFTER_S: Final = 5
+BULK_PAUSE_AFTER_LINES: Final = 128  # of a chunk; a short one is read soon anyway
+BULK_PAUSE_LINES: Final = 8  # read in a row from there on, before others have the processor
+BULK_PAUSE_S: Final = 0.00005
 BULK_HELPERS: Final = 2 * BULK_REQUESTS_MAX  # of each request one chunk is verified, and one written
-VERIFIERS: Final = 2  # processes that share the signatures of one bulk chunk
-VERIFIED_APART_MIN: Final = 64  # signatures that are worth asking them; fewer are verified where they are
-VERIFIER_WAIT_S: Final = 30.0  # for their answer; then the service verifies what was asked
+VERIFIERS: Final = 2  # processes that share the signatures that wait
+VERIFIED_APART_MIN: Final = 8  # signatures that are worth asking them; fewer are verified where they are
+VERIFIERS_AWAITED_MIN: Final = (
+    128  # signatures that wait for verifiers that others have asked; fewer likewise
+)
+VERIFIER_WAIT_S: Final = 5.0  # for their answer, and
+VERIFIER_WAIT_EACH_S: Final = 0.01  # for each signature; then the service verifies what was asked
 VERIFIER_PAUSE_S: Final = 60.0  # after one was lost, before another takes its place
+VERIFYING_CLAIMS_MAX: Final = 10_000  # single claims that wait to be verified; beyond it 503
 VERIFY_THREADS: Final = 2  # that verify a backup's signatures
 
 # -- the service's life --

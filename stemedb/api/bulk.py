@@ -6,6 +6,7 @@ and sent only when the whole body is read, so that a client that writes first an
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -143,10 +144,17 @@ def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
         raise failure
 
 
-def _take(lines: Lines, line: Line) -> Taken | StemedbError:
-    if line.content is None:
-        return TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes")
-    return lines.take(line.content)
+def _take_all(lines: Lines, chunk: Sequence[Line]) -> list[Taken | StemedbError]:
+    taken: list[Taken | StemedbError] = []
+    for at, line in enumerate(chunk):
+        if at >= limits.BULK_PAUSE_AFTER_LINES and at % limits.BULK_PAUSE_LINES == 0:
+            # A question needs the processor for less time than this loop; it must not wait for the end of it.
+            time.sleep(limits.BULK_PAUSE_S)
+        if line.content is None:
+            taken.append(TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes"))
+        else:
+            taken.append(lines.take(line.content))
+    return taken
 
 
 def _write(
@@ -174,32 +182,34 @@ class _Passage:
     def __init__(self, lines: Lines, results: Results) -> None:
         self._lines = lines
         self._results = results
-        self._numbers: list[int] = []
-        self._verifying: Future[list[Paid | StemedbError]] | None = None
-        self._writing: Future[None] | None = None
+        self._last: Future[None] | None = None
+        self._last_but_one: Future[None] | None = None
 
     def enter(self, chunk: Sequence[Line]) -> None:
         """Read a chunk and send it after the others; raises `StorageFailed`."""
-        taken = [_take(self._lines, line) for line in chunk]
-        self._go_on()
-        self._numbers = [line.number for line in chunk]
-        self._verifying = self._lines.service.helpers.submit(self._lines.admit, taken)
+        taken = _take_all(self._lines, chunk)
+        numbers = [line.number for line in chunk]
+        if self._last_but_one:
+            self._last_but_one.result()
+        helpers = self._lines.service.helpers
+        self._last_but_one, self._last = (
+            self._last,
+            helpers.submit(self._pass_on, numbers, taken, self._last),
+        )
 
     def leave(self) -> None:
         """Wait until all are written; raises `StorageFailed`."""
-        self._go_on()
-        if self._writing:
-            self._writing.result()
+        for passing in (self._last_but_one, self._last):
+            if passing:
+                passing.result()
 
-    def _go_on(self) -> None:
-        """Have written what is verified."""
-        if self._verifying:
-            admitted = self._verifying.result()
-            self._verifying = None
-            if self._writing:
-                self._writing.result()
-            helpers = self._lines.service.helpers
-            self._writing = helpers.submit(_write, self._lines, self._numbers, admitted, self._results)
+    def _pass_on(
+        self, numbers: Sequence[int], taken: Sequence[Taken | StemedbError], before: Future[None] | None
+    ) -> None:
+        admitted = self._lines.admit(taken)
+        if before:
+            before.result()
+        _write(self._lines, numbers, admitted, self._results)
 
 
 def _take_in(lines: Lines, body: Body, results: Results) -> None:

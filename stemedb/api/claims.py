@@ -17,13 +17,12 @@ from stemedb.api.later import Later
 from stemedb.api.reading import wait_for_position
 from stemedb.api.routes import Route
 from stemedb.api.service import Service
-from stemedb.engine import CREATED, QUARANTINED, Checked, Engine, Outcome, Unverified
+from stemedb.engine import CREATED, QUARANTINED, Engine, Outcome, Unverified
 from stemedb.engine.shapes import (
     AssertionIn,
     ClaimOut,
     PrepareIn,
     PrepareReply,
-    SignedAssertion,
     WriteReply,
     assertion_from_wire,
     assertion_id,
@@ -48,41 +47,23 @@ def take_json(engine: Engine, data: bytes, caller: Caller) -> Unverified:
         Invalid: it cannot be read, or is out of range (400).
         Unprocessable: `hash` is not the content's (422).
     """
-    return engine.take(*_read(engine, decode(assertion_decoder, data)), by_admin=caller.by_admin_key)
+    return _take_wire(engine, decode(assertion_decoder, data), caller)
 
 
-def check_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Checked:
-    """Return a decoded claim, verified.
-
-    Raises:
-        Forbidden: the caller's key does not allow it (403).
-        Invalid: it is out of range (400).
-        Unprocessable: `hash` is not the content's, or a signature does not verify (422).
-    """
-    checked = engine.check(*_read(engine, wire), by_admin=caller.by_admin_key)
-    require_may_claim(caller, checked)
-    return checked
-
-
-def require_may_claim(caller: Caller, checked: Checked) -> None:
-    """Raise `Forbidden` unless the caller's key allows a claim with these signatures."""
-    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
-
-
-def _read(engine: Engine, wire: AssertionIn) -> tuple[SignedAssertion, bytes | None]:
-    """Return what a client sent, and the id that it gave; raises `Invalid`."""
+def _take_wire(engine: Engine, wire: AssertionIn, caller: Caller) -> Unverified:
     now_s = int(time.time())
     signed = assertion_from_wire(wire, default_timestamp=now_s if engine.unsigned_allowed else None)
     refuse_future("/timestamp", signed.assertion.timestamp, now_s)
     for index, signature in enumerate(signed.signatures):
         refuse_future(f"/signatures/{index}/timestamp", signature.timestamp, now_s)
-    return signed, None if wire.hash is None else bytes.fromhex(wire.hash)
+    given_id = None if wire.hash is None else bytes.fromhex(wire.hash)
+    return engine.take(signed, given_id, by_admin=caller.by_admin_key)
 
 
-def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:
-    """Return a decoded claim, verified; what is wrong with it speaks against the agent of a bound key."""
+def take_one(service: Service, call: Call, wire: AssertionIn) -> Unverified:
+    """Return a decoded claim; what is wrong with it speaks against the agent of a bound key."""
     try:
-        return check_wire(service.engine, wire, call.caller)
+        return _take_wire(service.engine, wire, call.caller)
     except StemedbError as error:
         blame(service, call.caller, error)
         raise
@@ -91,8 +72,8 @@ def check_one(service: Service, call: Call, wire: AssertionIn) -> Checked:
 def assert_claim(service: Service, call: Call) -> Later:
     """POST /v1/assert."""
     call.no_parameters()
-    checked = check_one(service, call, call.body(assertion_decoder))
-    return write_claim(service, call, checked).then(written)
+    taken = take_one(service, call, call.body(assertion_decoder))
+    return write_claim(service, call, taken).then(written)
 
 
 def written(outcome: Outcome) -> bottle.HTTPResponse:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stemedb import limits
 from stemedb.api.later import Later
-from stemedb.engine import QUARANTINED, Change, Checked, Outcome
+from stemedb.engine import QUARANTINED, Change, Checked, Outcome, Unverified
 from stemedb.engine.shapes import DOUBT_NAMES
 from stemedb.errors import Invalid, StemedbError
 from stemedb.guard import Caller, Proof, Statement, Toll, client_name
@@ -34,37 +34,61 @@ class Signed(NamedTuple):
 
 
 class Writing:
-    """A statement on its way, and what was taken for it."""
+    """A statement on its way, and what was taken for it: nothing while it is not verified."""
 
-    def __init__(self, service: Service, toll: Toll, pending: Pending) -> None:
-        """Nothing is settled yet."""
+    def __init__(self, service: Service, caller: Caller, toll: Toll | None = None) -> None:
+        """Nothing is settled yet; `pending` follows."""
         self._service = service
-        self._toll = toll
-        self._pending = pending
+        self._caller = caller
+        self.toll = toll
+        self.pending: Pending
 
     def outcome(self) -> Outcome:
-        """Wait for what became of it, and settle that; raises what the engine raises."""
+        """Wait for what became of it, and settle that; raises what engine and guards raise."""
         try:
-            outcome = self._pending.outcome()
+            outcome = self.pending.outcome()
         except StemedbError as error:
-            fail(self._service, self._toll, error)
+            if self.toll:
+                fail(self._service, self.toll, error)
+            else:
+                blame(self._service, self._caller, error)
             raise
         except BaseException:
-            self._service.guards.house.fail(self._toll, None, self._service.engine.view)
+            if self.toll:
+                self._service.guards.house.fail(self.toll, None, self._service.engine.view)
             raise
-        settle(self._service, self._toll, outcome)
+        assert self.toll is not None  # noqa: S101 - nothing is written without
+        settle(self._service, self.toll, outcome)
         return outcome
 
     def then(self, answer: Callable[[Outcome], bottle.HTTPResponse]) -> Later:
         """Return the answer that is made once the outcome is there."""
-        return Later(self._pending, lambda: answer(self.outcome()))
+        return Later(self.pending, lambda: answer(self.outcome()))
 
 
-def write_claim(service: Service, call: Call, checked: Checked) -> Writing:
-    """Begin to write a verified claim; raises what engine and guards raise."""
-    signers = [each.agent_id for each in checked.signatures]
-    statement = Statement(checked.id, signers, call.environ.get("stemedb.cost", limits.METER_COST_CLAIM))
-    return _write_paid(service, call, judged(service, checked), statement)
+def write_claim(service: Service, call: Call, claim: Unverified, *, supersedes: bool = False) -> Writing:
+    """Begin to verify and write a claim; raises what engine and guards raise."""
+    cost: int = call.environ.get("stemedb.cost", limits.METER_COST_CLAIM)
+    name, proof = client_name(call.caller, call.environ["stemedb.origin"]), given_proof(call)
+    writing = Writing(service, call.caller)
+
+    def admit(checked: Checked) -> Change:
+        require_may_claim(call.caller, checked)
+        signers = [each.agent_id for each in checked.signatures]
+        if signers:
+            call.environ["stemedb.agent"] = signers[0]
+        found = judged(service, checked)
+        statement = Statement(checked.id, signers, cost)
+        writing.toll = service.guards.house.take(statement, name, proof, service.engine.view)
+        return found._replace(supersedes=True) if supersedes else found
+
+    writing.pending = service.engine.begin_claim(claim, admit, call.caller.key_id)
+    return writing
+
+
+def require_may_claim(caller: Caller, checked: Checked) -> None:
+    """Raise `Forbidden` unless the caller's key allows a claim with these signatures."""
+    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
 
 
 def judged(service: Service, checked: Checked) -> Checked:
@@ -106,15 +130,16 @@ def _write_paid(service: Service, call: Call, change: Change, statement: Stateme
         call.environ["stemedb.agent"] = statement.signers[0]
     name = client_name(call.caller, call.environ["stemedb.origin"])
     toll = house.take(statement, name, given_proof(call), service.engine.view)
+    writing = Writing(service, call.caller, toll)
     try:
-        pending = service.engine.begin(change, call.caller.key_id)
+        writing.pending = service.engine.begin(change, call.caller.key_id)
     except StemedbError as error:
         fail(service, toll, error)
         raise
     except BaseException:
         house.fail(toll, None, service.engine.view)
         raise
-    return Writing(service, toll, pending)
+    return writing
 
 
 def fail(service: Service, toll: Toll, error: StemedbError) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from stemedb import limits
-from stemedb.api.claims import require_may_claim, take_json
-from stemedb.api.dues import blame, fail, judged, settle
+from stemedb.api.claims import take_json
+from stemedb.api.dues import blame, fail, judged, require_may_claim, settle
 from stemedb.engine import Checked, Outcome, Unverified
 from stemedb.errors import StemedbError
 from stemedb.guard import Statement, Toll, client_name
@@ -54,19 +53,19 @@ class Lines:
 
     def admit(self, taken: Sequence[Taken | StemedbError]) -> list[Paid | StemedbError]:
         """Verify lines together, and charge the signers of each that is right; blocks while that takes."""
-        signed = [each.unverified.signed if isinstance(each, Taken) else [] for each in taken]
-        verdicts = iter(self.service.verifiers.verify([one for some in signed for one in some]))
+        claims = [each.unverified for each in taken if isinstance(each, Taken)]
+        verified = iter(self.service.engine.verify(claims))
         return [
-            self._admit_one(each, list(islice(verdicts, len(some)))) if isinstance(each, Taken) else each
-            for each, some in zip(taken, signed, strict=True)
+            self._admit_one(next(verified), each.cost) if isinstance(each, Taken) else each for each in taken
         ]
 
-    def _admit_one(self, taken: Taken, verdicts: Sequence[bool]) -> Paid | StemedbError:
+    def _admit_one(self, checked: Checked | StemedbError, cost: int) -> Paid | StemedbError:
         try:
-            checked = taken.unverified.verified(verdicts)
+            if isinstance(checked, StemedbError):
+                raise checked
             require_may_claim(self.caller, checked)
             signers = [each.agent_id for each in checked.signatures]
-            statement = Statement(checked.id, signers, taken.cost)
+            statement = Statement(checked.id, signers, cost)
             checked = judged(self.service, checked)
             house = self.service.guards.house
             return Paid(checked, house.take(statement, self._name, None, self.service.engine.view))

@@ -226,5 +226,4 @@ class Process:
         closing = threading.Thread(target=engine.close, name="closing", daemon=True)
         closing.start()
         closing.join(limits.CLOSE_TIMEOUT_S)
-        self._service.verifiers.close()
         self._log.info("stopped", uptime_seconds=round(self._service.uptime_s, 3))

@@ -12,7 +12,6 @@ from stemedb import limits
 from stemedb.api.kept import KeptAnswers
 from stemedb.api.slow import SlowQueries
 from stemedb.api.turns import Turns
-from stemedb.engine import Verifiers
 from stemedb.errors import Corrupt, StemedbError, Unavailable
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ class Service:
         self.progress = "opening"
         self.corrupt: Corrupt | None = None
         self.helpers = ThreadPoolExecutor(limits.BULK_HELPERS, thread_name_prefix="helper")
-        self.verifiers = Verifiers(lambda what: log.warning("verifier lost", error=what))
         self.waiting = threading.BoundedSemaphore(limits.WAITING_WORKERS_MAX)
         self.turns = Turns()
         self.slow = SlowQueries(log)

@@ -9,7 +9,7 @@ import msgspec
 
 from stemedb import limits
 from stemedb.api.call import Call, reply
-from stemedb.api.claims import assertion_decoder, check_one, written
+from stemedb.api.claims import assertion_decoder, take_one, written
 from stemedb.api.dues import Signed, write, write_claim, write_signed
 from stemedb.api.inputs import fault, identifier, refuse_future
 from stemedb.api.later import Later
@@ -100,8 +100,8 @@ def supersede(service: Service, call: Call) -> Later:
     wire = call.body(assertion_decoder)
     if wire.parent_hash is None:
         raise fault("/parent_hash", "is required: the claim that this one revises")
-    checked = check_one(service, call, wire)
-    return write_claim(service, call, checked._replace(supersedes=True)).then(written)
+    taken = take_one(service, call, wire)
+    return write_claim(service, call, taken, supersedes=True).then(written)
 
 
 def join_subjects(service: Service, call: Call) -> Later:

@@ -1,4 +1,4 @@
-"""Who takes the next request: never more threads at work than there are processors, if that can be helped.
+"""Who takes the next request: never more than two threads at work, if that can be helped.
 
 Python runs one thread at a time. Whoever lets go of the interpreter, to verify a signature or to send a
 reply, stands behind all who want it when it comes back: with all workers at work, waking and waiting costs
@@ -9,7 +9,6 @@ wait is short.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -26,7 +25,7 @@ class Turns:
         self._free: SimpleQueue[None] = SimpleQueue()
         self._next = threading.Lock()
         self._thread = _Thread()
-        for _ in range(max(limits.TURNS_MIN, len(os.sched_getaffinity(0)))):
+        for _ in range(limits.TURNS):
             self._free.put(None)
 
     def take(self, waiting: Callable[[], int]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from stemedb import __version__, limits
-from stemedb.api import systemd
+from stemedb.api import processor, systemd
 from stemedb.api.process import Process
 from stemedb.backup.status import BackupStatus
 from stemedb.cli.memory import forget_variable
@@ -57,10 +57,11 @@ Exit status: 0 stopped, 65 corrupt data, 74 storage failed, 75 data or port in u
 @click.version_option(__version__, prog_name="stemedb-api", message="%(prog)s %(version)s")
 def main() -> None:
     """Run the service and end the process with its status."""
+    processors = processor.settle()  # before the first thread
     sink = LogSink(sys.stderr.buffer)
     status, last_line = 0, ""
     try:
-        _serve(_read_settings(), sink)
+        _serve(_read_settings(), sink, processors)
     except StemedbError as error:
         kinds = (code for kind, code in EXIT_STATUS.items() if isinstance(error, kind))
         status, last_line = next(kinds, EXIT_UNEXPECTED), _one_line(error)
@@ -84,7 +85,7 @@ def _one_line(error: StemedbError) -> str:
     return " ".join(f"{error.detail} ({error.hint})".split())
 
 
-def _serve(settings: Settings, sink: LogSink) -> None:
+def _serve(settings: Settings, sink: LogSink, processors: frozenset[int]) -> None:
     log = make_logger(settings.log, sink.write)
     if settings.exposed:
         log.warning("no keys are asked for on a public address", setting="STEMEDB_AUTH_ENABLED")
@@ -112,6 +113,7 @@ def _serve(settings: Settings, sink: LogSink) -> None:
         disk_floor_mb=settings.disk_floor_mb,
         unsafe_skip_signatures=settings.unsafe_skip_signatures,
         archived_seq=backups.known_seq(settings.wal_dir) if backups else 0,
+        processors=processors,
     )
     guards = Guards(_guard_settings(settings))
     process = Process(
@@ -127,7 +129,12 @@ def _serve(settings: Settings, sink: LogSink) -> None:
     telemetry.breakers_open_longest.set_function(lambda: guards.house.breakers.open_longest_s)
 
     def opener(progress: Callable[[str], None]) -> Engine:
-        engine = open_engine(engine_settings, telemetry=telemetry, progress=progress)
+        engine = open_engine(
+            engine_settings,
+            telemetry=telemetry,
+            progress=progress,
+            on_verifier_lost=lambda what: log.warning("verifier lost", error=what),
+        )
         if backups is not None:
             engine.watch_backups(backups)
         if settings.auth_enabled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +28,10 @@ from stemedb.engine.pending import Pending, Result
 from stemedb.engine.replay import Progress, catch_up
 from stemedb.engine.server_key import load_server_key
 from stemedb.engine.storage import storage_stats
+from stemedb.engine.verifiers import Verifiers
+from stemedb.engine.verifying import Admit, Verifying, verify_all
 from stemedb.engine.writer import Writer
-from stemedb.errors import BadSettings, Corrupt, StorageFailed
+from stemedb.errors import BadSettings, Corrupt, StemedbError, StorageFailed
 from stemedb.log import FolderLock, LocalLog, Log, open_log
 from stemedb.log.files import Faults
 from stemedb.model import SignedAssertion, Signer
@@ -54,6 +56,8 @@ class EngineSettings(NamedTuple):
     unsafe_skip_signatures: bool = False
     archived_seq: int = 0
     """The last record that an archive of this log holds: a log that ends before it was cut or lost."""
+    processors: frozenset[int] = frozenset()
+    """Those that processes beside this one may use; where none are named, those that it uses itself."""
 
 
 class Opened(NamedTuple):
@@ -70,7 +74,13 @@ class Opened(NamedTuple):
 class Engine:
     """Orders *verify, log, fold, answer*; owns the log, the view and the writer."""
 
-    def __init__(self, settings: EngineSettings, opened: Opened, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        opened: Opened,
+        telemetry: Telemetry,
+        on_verifier_lost: Callable[[str], None],
+    ) -> None:
         """Take over an open log and a view that holds all of it; `open_engine` makes them."""
         self.log: Log = opened.log
         self.view = opened.view
@@ -90,6 +100,8 @@ class Engine:
         self._backups: Backups | None = None
         self._usage = opened.log.usage
         self._writer = Writer(self.log, self.view, telemetry, self.fail, opened.faults)
+        self._verifiers = Verifiers(on_verifier_lost, settings.processors)
+        self._verifying = Verifying(self._verifiers, self._writer)
         telemetry.count_assertions(self.view.claims_count)
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
         telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
@@ -102,6 +114,10 @@ class Engine:
     def take(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Unverified:
         """Encode and hash a claim, whose signatures stay to be verified; raises as `take_claim` does."""
         return take_claim(signed, given_id, by_admin=by_admin, unsigned_allowed=self._unsigned_allowed)
+
+    def verify(self, claims: Sequence[Unverified]) -> list[Checked | StemedbError]:
+        """Return each claim as it was verified, or why it is refused, in order; blocks while that takes."""
+        return verify_all(self._verifiers, claims)
 
     def submit_one(self, change: Change, key_id: bytes | None = None) -> Outcome:
         """Make one change durable and visible; raises as `submit` does, and what the state does not allow."""
@@ -125,6 +141,17 @@ class Engine:
         """
         self._disk.require()
         return self._writer.begin((change,), key_id)
+
+    def begin_claim(self, claim: Unverified, admit: Admit, key_id: bytes | None = None) -> Pending:
+        """Set a claim on its way, to be verified and, if `admit` lets it, written; what is returned tells.
+
+        `admit` gets the verified claim, maybe in another thread, and returns what is to be written.
+
+        Raises:
+            Unavailable: no room, queue full, or draining; nothing of it was written.
+        """
+        self._disk.require()
+        return self._verifying.begin(claim, admit, key_id)
 
     def erase(
         self, erasure: Erasure, *, now: bool, key_id: bytes | None = None
@@ -209,6 +236,8 @@ class Engine:
     def close(self) -> None:
         """Finish what waits, then close everything; a second call does nothing."""
         self._compactor.close()
+        self._verifying.close()
+        self._verifiers.close()
         self._writer.close()
         self._disk.close()
         self.local.close()
@@ -223,9 +252,12 @@ def open_engine(
     *,
     telemetry: Telemetry | None = None,
     progress: Progress = lambda _text: None,
+    on_verifier_lost: Callable[[str], None] = lambda _what: None,
     faults: Faults | None = None,
 ) -> Engine:
     """Lock the folders, recover the log, bring the view up to it, and start the writer.
+
+    `on_verifier_lost` is told when a process that verifies signatures was lost, and how.
 
     `faults` is the tests' hook into the steps of the write path, those of the log and `FAULT_POINTS`.
 
@@ -241,7 +273,7 @@ def open_engine(
         catch_up(opened.log, opened.view, progress)
         undo.pop_all()
     telemetry.recovery_duration.set(time.perf_counter() - started_at)
-    engine = Engine(settings, opened, telemetry)
+    engine = Engine(settings, opened, telemetry, on_verifier_lost)
     try:
         engine.eraser.overwrite()
     except BaseException:

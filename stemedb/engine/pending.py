@@ -18,19 +18,32 @@ class Pending:
 
     __slots__ = ("_calls", "_done", "_told", "changes", "error", "key_id", "results", "size_bytes", "solo")
 
-    def __init__(self, changes: Sequence[Change], key_id: bytes | None) -> None:
-        """Nothing is known yet; where they came with an API key, it must still live when they are decided."""
-        self.changes = changes
+    def __init__(self, key_id: bytes | None = None) -> None:
+        """Nothing is known yet; where they come with an API key, it must still live when they are decided."""
+        self.changes: Sequence[Change] = ()
         self.key_id = key_id
-        self.solo = any(change.solo for change in changes)
-        self.size_bytes = sum(change.size_bytes for change in changes)
+        self.solo = False
+        self.size_bytes = 0
         self.results: list[Result] = []
-        self.error: StemedbError | None = None
+        self.error: Exception | None = None
         self._done = False
         self._calls: list[Callable[[], None]] = []
         # A bare lock, held until the answer is there: an Event is a lock, a condition and a queue of locks.
         self._told = threading.Lock()
         self._told.acquire()
+
+    def carry(self, changes: Sequence[Change]) -> Pending:
+        """Take the changes that are to be written, before the writer has it; return this."""
+        self.changes = changes
+        self.solo = any(change.solo for change in changes)
+        self.size_bytes = sum(change.size_bytes for change in changes)
+        return self
+
+    def refuse(self, error: Exception) -> None:
+        """Tell the caller that nothing of it was written, and why, unless it was told already."""
+        if not self._done:
+            self.error = error
+            self.tell()
 
     @property
     def is_told(self) -> bool:

@@ -6,7 +6,6 @@ Those rooms see only the engine and the questions; this list is all of the model
 from stemedb.model.audit import AuditOut, AuditsReply
 from stemedb.model.backup import BackupReply
 from stemedb.model.canonical import assertion_id, canonical_bytes
-from stemedb.model.claim import SignedAssertion
 from stemedb.model.erasure import EraseIn, EraseReply, erase_ids
 from stemedb.model.guard_replies import (
     AdmissionReply,
@@ -114,7 +113,6 @@ __all__ = [
     "QuotaIn",
     "QuotaReply",
     "QuotasReply",
-    "SignedAssertion",
     "SignedHead",
     "SkepticReply",
     "SlowQueriesReply",

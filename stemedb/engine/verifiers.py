@@ -6,12 +6,14 @@ of it and asks for it back, and where a chunk has hundreds that costs more than 
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from stemedb import limits
@@ -42,9 +44,17 @@ class Verifiers:
     no other takes its place. Safe to use from many threads.
     """
 
-    def __init__(self, on_trouble: Callable[[str], None] = lambda _what: None) -> None:
-        """Start nothing yet; `on_trouble` is told what happened to a process."""
+    def __init__(
+        self,
+        on_trouble: Callable[[str], None] = lambda _what: None,
+        processors: frozenset[int] = frozenset(),
+    ) -> None:
+        """Start nothing yet; `on_trouble` is told what happened to a process.
+
+        They run on `processors`; where none are named, on those that whoever asks first runs on.
+        """
         self._on_trouble = on_trouble
+        self._processors = processors
         self._lock = threading.Lock()
         self._places: list[_Verifier | None] = [None] * limits.VERIFIERS
         self._empty_until = [0.0] * limits.VERIFIERS
@@ -59,18 +69,27 @@ class Verifiers:
         """Say for each signature whether it is its agent's over that content; blocks while that takes."""
         if len(signed) < limits.VERIFIED_APART_MIN:
             return verify_here(signed)
-        share = -(-len(signed) // limits.VERIFIERS)
-        parts = [signed[start : start + share] for start in range(0, len(signed), share)]
-        with self._lock:
-            # All are asked before the first is waited for.
-            asked = [self._ask(place, part) for place, part in enumerate(parts)]
-            answers = [
-                self._answer(place, part) if asked[place] else None for place, part in enumerate(parts)
-            ]
+        if not self._lock.acquire(blocking=len(signed) >= limits.VERIFIERS_AWAITED_MIN):
+            return verify_here(signed)
+        try:
+            parts, answers = self._ask_all(signed)
+        finally:
+            self._lock.release()
         found = []
         for part, answer in zip(parts, answers, strict=True):
             found += verify_here(part) if answer is None else answer
         return found
+
+    def _ask_all(self, signed: Sequence[Signed]) -> tuple[list[Sequence[Signed]], list[list[bool] | None]]:
+        """Return what each verifier was asked, and its answers; None where there is none."""
+        share = -(-len(signed) // limits.VERIFIERS)
+        parts = [signed[start : start + share] for start in range(0, len(signed), share)]
+        # All are asked before the first is waited for.
+        asked = [self._ask(place, part) for place, part in enumerate(parts)]
+        return parts, [
+            self._answer(place, part) if was_asked else None
+            for place, (part, was_asked) in enumerate(zip(parts, asked, strict=True))
+        ]
 
     def close(self) -> None:
         """End the processes; what is verified later is verified here. A second call does nothing."""
@@ -102,7 +121,7 @@ class Verifiers:
 
     def _at(self, place: int) -> _Verifier | None:
         if self._places[place] is None and not self._closed and time.monotonic() >= self._empty_until[place]:
-            self._places[place] = _Verifier()
+            self._places[place] = _Verifier(self._processors)
         return self._places[place]
 
     def _lose(self, place: int, error: OSError) -> None:
@@ -115,7 +134,7 @@ class Verifiers:
 class _Verifier:
     """One process, and this end of what connects it."""
 
-    def __init__(self) -> None:
+    def __init__(self, processors: frozenset[int]) -> None:
         """Start it; raises `OSError`."""
         self._socket, far = socket.socketpair()
         try:
@@ -132,6 +151,9 @@ class _Verifier:
         except BaseException:
             self._socket.close()
             raise
+        if processors:
+            with suppress(OSError):
+                os.sched_setaffinity(self._process.pid, processors)
 
     @property
     def pid(self) -> int:
@@ -143,7 +165,7 @@ class _Verifier:
             SIGNED.pack(each.agent_id, each.signature, signature_message(content_id, each.timestamp))
             for content_id, each in part
         )
-        self._socket.settimeout(limits.VERIFIER_WAIT_S)
+        self._socket.settimeout(limits.VERIFIER_WAIT_S + len(part) * limits.VERIFIER_WAIT_EACH_S)
         self._socket.sendall(COUNT.pack(len(part)) + packed)
 
     def answer(self, count: int) -> list[bool]:

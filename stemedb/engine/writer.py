@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from stemedb import limits
@@ -48,6 +48,8 @@ class Writer:
         self._queued = 0
         self.no_room: str | None = None
         """Why the last batch was refused, while no later one found room."""
+        self.idle = False
+        """Whether it waits for work."""
         self._closed = False
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="stemedb-writer")
@@ -64,16 +66,36 @@ class Writer:
         Raises:
             Unavailable: the queue is full, or the writer is closing.
         """
-        pending = Pending(changes, key_id)
+        pending = Pending(key_id).carry(changes)
         with self._wake:
-            if self._closed:
-                raise Unavailable("no more writes are taken", code="draining", retry_after_s=1)
-            if self._queued + len(changes) > limits.QUEUE_CHANGES_MAX:
-                raise Unavailable(f"{self._queued} changes wait already", code="queue_full", retry_after_s=1)
-            self._tickets.append(pending)
-            self._queued += len(changes)
-            self._wake.notify()
+            if refusal := self._refusal(pending):
+                raise refusal
+            self._enqueue(pending)
         return pending
+
+    def begin_all(self, pendings: Iterable[Pending]) -> None:
+        """Take changes of several callers, who wait already; those that find no room are refused."""
+        refused = []
+        with self._wake:
+            for pending in pendings:
+                if refusal := self._refusal(pending):
+                    refused.append((pending, refusal))
+                else:
+                    self._enqueue(pending)
+        for pending, refusal in refused:
+            pending.refuse(refusal)
+
+    def _refusal(self, pending: Pending) -> Unavailable | None:
+        if self._closed:
+            return Unavailable("no more writes are taken", code="draining", retry_after_s=1)
+        if self._queued + len(pending.changes) > limits.QUEUE_CHANGES_MAX:
+            return Unavailable(f"{self._queued} changes wait already", code="queue_full", retry_after_s=1)
+        return None
+
+    def _enqueue(self, pending: Pending) -> None:
+        self._tickets.append(pending)
+        self._queued += len(pending.changes)
+        self._wake.notify()
 
     def close(self) -> None:
         """Take no more, finish what waits, end the thread; a second call does nothing."""
@@ -90,7 +112,9 @@ class Writer:
         """Wait for work; return whole tickets up to one batch, nothing once closed and empty."""
         with self._wake:
             while not self._tickets and not self._closed:
+                self.idle = True
                 self._wake.wait()
+            self.idle = False
             taken: list[Pending] = []
             changes_count = batch_bytes = 0
             while self._tickets:
@@ -161,8 +185,7 @@ class Writer:
 
 def _refuse(tickets: Sequence[Pending], error: StemedbError) -> None:
     for ticket in tickets:
-        ticket.error = error
-        ticket.tell()
+        ticket.refuse(error)
 
 
 def _decide_all(ticket: Pending, batch: Batch) -> list[Settle | StemedbError]:

@@ -29,12 +29,12 @@ def _fail_when_told(engine: Engine) -> None:
     engine.fail(OSError(f"the disk is gone {(FOLDER / 'fail').read_text()}".rstrip()))
 
 
-def open_engine(settings: object, *, telemetry: object, progress: object) -> Engine:
+def open_engine(settings: object, *, progress: object, **others: object) -> Engine:
     """Open the engine as the service does, after a long recovery."""
     assert callable(progress)
     progress("replaying 12 of 100")
     _wait_for("open")
-    engine = really_open(settings, telemetry=telemetry, progress=progress)  # type: ignore[arg-type]  # passed through
+    engine = really_open(settings, progress=progress, **others)  # type: ignore[arg-type]  # passed through
     threading.Thread(target=_fail_when_told, args=(engine,), daemon=True).start()
     return engine
 

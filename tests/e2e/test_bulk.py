@@ -103,6 +103,15 @@ def test_verifiers_that_are_killed_cost_no_line(server: ServerFactory) -> None:
     assert service.get("/v1/health").status == 200
 
 
+def test_threads_share_a_processor_and_verifiers_have_all(server: ServerFactory) -> None:
+    service = server()
+    service.bulk([line(number) for number in range(200)])
+    threads = [int(each.name) for each in Path(f"/proc/{service.pid}/task").iterdir()]
+    assert len({min(os.sched_getaffinity(thread)) for thread in threads}) == 1
+    assert {len(os.sched_getaffinity(thread)) for thread in threads} == {1}
+    assert all(os.sched_getaffinity(pid) == os.sched_getaffinity(0) for pid in verifiers_of(service))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_verifier_outlives_its_service(server: ServerFactory, number: signal.Signals) -> None:
     service = server()

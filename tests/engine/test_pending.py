@@ -15,7 +15,7 @@ DONE = Outcome(bytes(32), 2, "created", 2)
 
 
 def test_a_call_is_made_once_by_the_one_who_tells() -> None:
-    pending, calls = Pending([checked()], None), list[str]()
+    pending, calls = Pending().carry([checked()]), list[str]()
     pending.when_told(lambda: calls.append(threading.current_thread().name))
     assert calls == []
     pending.results = [DONE]
@@ -28,7 +28,7 @@ def test_a_call_is_made_once_by_the_one_who_tells() -> None:
 
 
 def test_who_asks_late_is_called_at_once() -> None:
-    pending, calls = Pending([checked()], None), list[str]()
+    pending, calls = Pending().carry([checked()]), list[str]()
     pending.results = [DONE]
     pending.tell()
     pending.when_told(lambda: calls.append("called"))
@@ -37,7 +37,7 @@ def test_who_asks_late_is_called_at_once() -> None:
 
 def test_asking_and_telling_at_the_same_time_make_one_call() -> None:
     for _ in range(300):
-        pending, calls = Pending([checked()], None), list[str]()
+        pending, calls = Pending().carry([checked()]), list[str]()
         both = threading.Barrier(2)
 
         def tell(pending: Pending = pending, both: threading.Barrier = both) -> None:
@@ -53,13 +53,13 @@ def test_asking_and_telling_at_the_same_time_make_one_call() -> None:
 
 
 def test_what_became_of_it_can_be_asked_for_again() -> None:
-    pending = Pending([checked()], None)
+    pending = Pending().carry([checked()])
     pending.results = [Conflict("no")]
     pending.tell()
     for _ in range(2):
         with pytest.raises(Conflict):
             pending.outcome()
-    failed = Pending([checked()], None)
+    failed = Pending().carry([checked()])
     failed.error = StorageFailed("the disk said no")
     failed.tell()
     for _ in range(2):

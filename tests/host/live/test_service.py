@@ -50,6 +50,12 @@ def test_exposes_little(machine: Machine, record_property: Callable[[str, object
     assert float(found[1]) <= EXPOSURE_MAX, report
 
 
+def test_keeps_its_threads_on_one_processor(machine: Machine) -> None:
+    machine.get("/v1/health")
+    main_pid = machine.shown("stemedb-api.service", "MainPID")["MainPID"]
+    assert machine.run(f"grep Cpus_allowed_list /proc/{main_pid}/status").split()[1].isdigit()
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_gives_systemd_nothing_to_complain_about(machine: Machine, unit: str) -> None:
     # Unknown directives are only warnings, so anything said at all is a failure.
