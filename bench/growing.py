@@ -1,7 +1,7 @@
 """What size costs: `python -m bench.growing [CLAIMS ...]`; the default is 10,000 and 100,000.
 
 For each number of claims, against the first: the p99 of a question (10 candidates, 16 clients, each about
-another subject), the anonymous memory of the process, and the seconds of a start. The long form is 10000
+another subject), the anonymous memory of its processes, and the seconds of a start. The long form is 10000
 1000000 10000000; a million claims take some minutes and 1.2 GB of disk.
 """
 
@@ -14,23 +14,29 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench._claims import questions
+from bench._claims import bulks, questions
 from bench._compare import Ratio, interleave, ratio, report
 from bench._fill import fill
 from bench._load import run_load
 from bench._sides import Side, scratch, stemedb
+from stemedb import limits
 
 SIZES = (10_000, 100_000)
 EACH = 10  # claims about one subject
 ASKED = 2000
 SECONDS = 3.0
+APART = 90_000_000  # beyond the numbers of all claims that are asked for
 
 
-def anonymous_mb(pid: int) -> float:
-    """Return the anonymous memory of a process (proportional set size, megabytes)."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    (kb,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss_Anon:"))
-    return kb / 1024
+def anonymous_mb(side: Side) -> float:
+    """Return the anonymous memory of a service and its verifiers (proportional set size, megabytes)."""
+    run_load(side.port, bulks(APART, limits.BULK_CHUNK_LINES_MAX, 1), clients=1)  # so that they are there
+    tasks = Path(f"/proc/{side.pid}/task").glob("*/children")
+    pids = [side.pid, *(int(pid) for task in tasks for pid in task.read_text().split())]
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() for pid in pids]
+    return sum(
+        int(line.split()[1]) / 1024 for lines in rollups for line in lines if line.startswith("Pss_Anon:")
+    )
 
 
 def p99_ms(side: Side, size: int, number: int) -> float:
@@ -63,7 +69,7 @@ def main(arguments: list[str]) -> None:
         sides = {name: stack.enter_context(stemedb(folder)) for name, folder in folders.items()}
         asked = {name: partial(p99_ms, sides[name], size) for name, size in zip(folders, sizes, strict=True)}
         p99s = interleave(asked)
-        memory = {name: [anonymous_mb(side.pid)] for name, side in sides.items()}
+        memory = {name: [anonymous_mb(side)] for name, side in sides.items()}
     first, *others = folders
     for name in others:
         found += [
