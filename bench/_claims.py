@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stemedb.client.signing import encode, sign
-from stemedb.model import Assertion, ObjectKind, Signer, Tier, Value
+from stemedb.engine import Checked
+from stemedb.engine.claims import take_claim
+from stemedb.engine.verifiers import verify_here
+from stemedb.model import Assertion, ObjectKind, SignedAssertion, Signer, Tier, Value
 
 SIGNERS: Final = tuple(Signer(bytes([number]) * 32) for number in range(1, 33))
 PREDICATE: Final = "nausea_rate"
@@ -88,3 +91,9 @@ def new_questions(path: str, subjects: Sequence[str], count: int, number: int) -
         )
         for at in range(count)
     ]
+
+
+def checked(claim: SignedAssertion) -> Checked:
+    """Return a claim as it is when it may be written."""
+    taken = take_claim(claim, None, unsigned_allowed=True)
+    return taken.verified(verify_here(taken.signed))

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
+from bench._claims import checked
 from stemedb.client import sign
 from stemedb.engine import Checked
-from stemedb.engine.claims import check_claim
 from stemedb.model import Assertion, ObjectKind, Signer, Value
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -78,7 +78,7 @@ class Quarrels(NamedTuple):
                 signers[said.source] = Signer(blake3(said.source.encode()).digest())
             value = Value(ObjectKind.TEXT, said.value)
             content = Assertion(said.subject, said.predicate, value, 1.0, CLAIMED_AT_S)
-            yield check_claim(sign(content, signers[said.source]), None, unsigned_allowed=False)
+            yield checked(sign(content, signers[said.source]))
 
 
 def birthplaces() -> Quarrels:

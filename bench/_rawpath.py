@@ -22,8 +22,7 @@ from crc32c import crc32c
 
 from stemedb import limits
 from stemedb.api.processor import settle
-from stemedb.engine import Verifiers
-from stemedb.engine.verifiers import Signed, verify_here
+from stemedb.engine.verifiers import Signed, Verifiers, verify_here
 from stemedb.log import Draft
 from stemedb.log.frames import chain_start, encode_batch
 from stemedb.model import assertion_id, canonical_bytes

@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
+from bench._claims import checked
 from bench.log import percentile
 from stemedb.client import sign
 from stemedb.engine import Change, Engine, EngineSettings, VoteChange, open_engine
-from stemedb.engine.claims import check_claim
 from stemedb.errors import StemedbError
 from stemedb.lens import LENSES
 from stemedb.model import Assertion, ObjectKind, Signer, Tier, Value, assertion_id, canonical_bytes
@@ -46,9 +46,9 @@ def changes(size: int) -> list[Change]:
             Tier(number % len(Tier)),
         )
         author, other = SIGNERS[number % len(SIGNERS)], SIGNERS[(number + 7) % len(SIGNERS)]
-        found.append(check_claim(sign(content, author), None, unsigned_allowed=False))
+        found.append(checked(sign(content, author)))
         if number % 2:
-            found.append(check_claim(sign(content, other), None, unsigned_allowed=False))
+            found.append(checked(sign(content, other)))
         if number % 4 == 0:
             vote = Vote(assertion_id(canonical_bytes(content)), other.agent_id, 0.5, NOW_S)
             found.append(VoteChange(VoteRecord(vote, other.sign(vote_id(vote), NOW_S).signature)))

@@ -23,11 +23,11 @@ from unittest import mock
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from bench._claims import checked
 from bench.log import percentile
 from stemedb.api.app import Application
 from stemedb.api.service import Service
 from stemedb.engine import Engine, EngineSettings, open_engine
-from stemedb.engine.claims import check_claim
 from stemedb.errors import StemedbError
 from stemedb.guard import Guards, GuardSettings
 from stemedb.model import Assertion, ObjectKind, SignedAssertion, Tier, Value
@@ -44,12 +44,10 @@ NOW_S = 1_760_000_000
 def load(engine: Engine, count: int) -> None:
     """Write so many claims, unsigned: what is measured does not look at signatures."""
     waiting = (
-        check_claim(
+        checked(
             SignedAssertion(
                 Assertion(f"thing/{number}", "is", Value(ObjectKind.NUMBER, 1.0), 0.9, NOW_S, Tier.EXPERT), ()
-            ),
-            None,
-            unsigned_allowed=True,
+            )
         )
         for number in range(count)
     )

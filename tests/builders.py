@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stemedb.engine import Checked
-from stemedb.engine.claims import check_claim
+from stemedb.engine.claims import take_claim
+from stemedb.engine.verifiers import verify_here
 from stemedb.model import (
     Assertion,
     ObjectKind,
@@ -52,4 +53,5 @@ def signed(*signers: Signer, at: int | None = None, **fields: Any) -> SignedAsse
 
 def checked(*signers: Signer, at: int | None = None, **fields: Any) -> Checked:  # noqa: ANN401
     """Return the same, checked as the engine does it."""
-    return check_claim(signed(*signers, at=at, **fields), None, unsigned_allowed=False)
+    taken = take_claim(signed(*signers, at=at, **fields), None, unsigned_allowed=False)
+    return taken.verified(verify_here(taken.signed))

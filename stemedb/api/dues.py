@@ -73,31 +73,32 @@ def write_claim(service: Service, call: Call, claim: Unverified, *, supersedes: 
     writing = Writing(service, call.caller)
 
     def admit(checked: Checked) -> Change:
-        require_may_claim(call.caller, checked)
-        signers = [each.agent_id for each in checked.signatures]
-        if signers:
-            call.environ["stemedb.agent"] = signers[0]
-        found = judged(service, checked)
-        statement = Statement(checked.id, signers, cost)
-        writing.toll = service.guards.house.take(statement, name, proof, service.engine.view)
-        return found._replace(supersedes=True) if supersedes else found
+        if checked.signatures:
+            call.environ["stemedb.agent"] = checked.signatures[0].agent_id
+        admitted, writing.toll = admit_claim(service, call.caller, checked, cost, name, proof)
+        return admitted._replace(supersedes=True) if supersedes else admitted
 
     writing.pending = service.engine.begin_claim(claim, admit, call.caller.key_id)
     return writing
 
 
-def require_may_claim(caller: Caller, checked: Checked) -> None:
-    """Raise `Forbidden` unless the caller's key allows a claim with these signatures."""
-    caller.require_may_claim(checked.assertion, [each.agent_id for each in checked.signatures])
+def admit_claim(
+    service: Service, caller: Caller, checked: Checked, cost: int, name: bytes, proof: Proof | None = None
+) -> tuple[Checked, Toll]:
+    """Let a verified claim be written, and take `cost` tokens for it; return it with its judge, and the toll.
 
+    `name` is the one under which the caller is limited.
 
-def judged(service: Service, checked: Checked) -> Checked:
-    """Return a verified claim with its judge, where content is looked at."""
-    defence = service.guards.content
-    if defence is None:
-        return checked
-    signers = frozenset(each.agent_id for each in checked.signatures)
-    return checked._replace(judge=defence.judge(checked.assertion, signers).verdict)
+    Raises:
+        Forbidden: the caller's key does not allow a claim with these signatures.
+        QuotaExceeded, ProofRequired: an agent may not just now (see `TollHouse.take`).
+    """
+    signers = [each.agent_id for each in checked.signatures]
+    caller.require_may_claim(checked.assertion, signers)
+    if defence := service.guards.content:
+        checked = checked._replace(judge=defence.judge(checked.assertion, frozenset(signers)).verdict)
+    statement = Statement(checked.id, signers, cost)
+    return checked, service.guards.house.take(statement, name, proof, service.engine.view)
 
 
 def settle(service: Service, toll: Toll, outcome: Outcome) -> None:

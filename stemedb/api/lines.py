@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stemedb import limits
 from stemedb.api.claims import take_json
-from stemedb.api.dues import blame, fail, judged, require_may_claim, settle
+from stemedb.api.dues import admit_claim, blame, fail, settle
 from stemedb.engine import Checked, Outcome, Unverified
 from stemedb.errors import StemedbError
-from stemedb.guard import Statement, Toll, client_name
+from stemedb.guard import Toll, client_name
 
 if TYPE_CHECKING:
     from stemedb.api.call import Call
@@ -63,12 +63,7 @@ class Lines:
         try:
             if isinstance(checked, StemedbError):
                 raise checked
-            require_may_claim(self.caller, checked)
-            signers = [each.agent_id for each in checked.signatures]
-            statement = Statement(checked.id, signers, cost)
-            checked = judged(self.service, checked)
-            house = self.service.guards.house
-            return Paid(checked, house.take(statement, self._name, None, self.service.engine.view))
+            return Paid(*admit_claim(self.service, self.caller, checked, cost, self._name))
         except StemedbError as error:
             return self._refused(error)
 

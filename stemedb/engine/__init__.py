@@ -25,7 +25,6 @@ from stemedb.engine.statements import (
     check_epoch,
     check_vote,
 )
-from stemedb.engine.verifiers import Verifiers
 from stemedb.engine.writer import FAULT_POINTS
 
 __all__ = [
@@ -52,7 +51,6 @@ __all__ = [
     "SourceChange",
     "SourceStatusChange",
     "Unverified",
-    "Verifiers",
     "VoteChange",
     "check_epoch",
     "check_vote",

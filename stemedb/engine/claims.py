@@ -9,7 +9,7 @@ from stemedb.engine.batch import Batch, MetClaim
 from stemedb.engine.changes import ENDORSED, Outcome, Settle
 from stemedb.engine.judging import judge_claim
 from stemedb.engine.quarantine import Held, Judge, hold, require_not_rejected
-from stemedb.engine.verifiers import Signed, verify_here
+from stemedb.engine.verifiers import Signed
 from stemedb.errors import Conflict, Invalid, NotFound, Unprocessable
 from stemedb.log import Draft
 from stemedb.model import (
@@ -175,14 +175,6 @@ def take_claim(
         signatures = tuple(each for each in signatures if by_agent[each.agent_id] is each)
     checked = Checked.of(signed.assertion, canonical, claim_id, signatures, by_admin=by_admin)
     return Unverified(checked, signed.signatures)
-
-
-def check_claim(
-    signed: SignedAssertion, given_id: bytes | None, *, unsigned_allowed: bool, by_admin: bool = False
-) -> Checked:
-    """Encode, hash and verify a claim, here and now; raises as `take_claim` and `Unverified.verified` do."""
-    taken = take_claim(signed, given_id, unsigned_allowed=unsigned_allowed, by_admin=by_admin)
-    return taken.verified(verify_here(taken.signed))
 
 
 def _require_parent(batch: Batch, assertion: Assertion) -> None:

@@ -17,7 +17,7 @@ from stemedb import limits
 from stemedb.engine.backups import Backups
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import Outcome
-from stemedb.engine.claims import Checked, Unverified, check_claim, take_claim
+from stemedb.engine.claims import Checked, Unverified, take_claim
 from stemedb.engine.compacting import Compactor
 from stemedb.engine.disk import DiskFloor
 from stemedb.engine.erasing import Eraser, Erasure, erases
@@ -106,10 +106,6 @@ class Engine:
         telemetry.wal_segments.set_function(lambda: opened.log.usage().segments)
         telemetry.wal_disk_usage.set_function(lambda: opened.log.usage().bytes)
         show_engine(self, self._disk, telemetry)
-
-    def check(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Checked:
-        """Encode, hash and verify a claim; raises `Invalid` or `Unprocessable` (see `check_claim`)."""
-        return check_claim(signed, given_id, by_admin=by_admin, unsigned_allowed=self._unsigned_allowed)
 
     def take(self, signed: SignedAssertion, given_id: bytes | None, *, by_admin: bool = False) -> Unverified:
         """Encode and hash a claim, whose signatures stay to be verified; raises as `take_claim` does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from stemedb.engine.batch import Change
 from stemedb.engine.changes import Outcome
-from stemedb.errors import StemedbError
+from stemedb.errors import StemedbError, Unavailable
 
 Result = Outcome | StemedbError
 """What became of one change, or why the state did not allow it."""
@@ -97,3 +97,12 @@ class Pending:
         except IndexError:
             return
         call()
+
+
+def why_not(*, closed: bool, waiting: int, most: int) -> Unavailable | None:
+    """Return why a queue takes no more, if it is `closed` or more than `most` would be `waiting`."""
+    if closed:
+        return Unavailable("no more writes are taken", code="draining", retry_after_s=1)
+    if waiting > most:
+        return Unavailable(f"{most} changes wait already", code="queue_full", retry_after_s=1)
+    return None

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from stemedb import limits
 from stemedb.engine.batch import Change
 from stemedb.engine.claims import Checked, Unverified
-from stemedb.engine.pending import Pending
+from stemedb.engine.pending import Pending, why_not
 from stemedb.engine.verifiers import Verifiers
 from stemedb.engine.writer import Writer
-from stemedb.errors import StemedbError, Unavailable
+from stemedb.errors import StemedbError
 
 Admit = Callable[[Checked], Change]
 """Lets a verified claim be written, or raises why not."""
@@ -53,12 +53,9 @@ class Verifying:
         """
         pending = Pending(key_id)
         with self._wake:
-            if self._closed:
-                raise Unavailable("no more writes are taken", code="draining", retry_after_s=1)
-            if len(self._tickets) >= limits.VERIFYING_CLAIMS_MAX:
-                raise Unavailable(
-                    f"{len(self._tickets)} claims wait already", code="queue_full", retry_after_s=1
-                )
+            waiting = len(self._tickets) + 1
+            if refusal := why_not(closed=self._closed, waiting=waiting, most=limits.VERIFYING_CLAIMS_MAX):
+                raise refusal
             ticket = _Ticket(unverified, admit, pending)
             alone = not self._busy and not self._tickets and self._writer.idle
             if alone:

@@ -15,7 +15,7 @@ from typing import Final
 from stemedb import limits
 from stemedb.engine.batch import Batch, Change
 from stemedb.engine.changes import Settle
-from stemedb.engine.pending import Pending
+from stemedb.engine.pending import Pending, why_not
 from stemedb.engine.replay import catch_up
 from stemedb.errors import Corrupt, StemedbError, StorageFailed, Unauthorized, Unavailable
 from stemedb.log import Log, Record
@@ -86,11 +86,8 @@ class Writer:
             pending.refuse(refusal)
 
     def _refusal(self, pending: Pending) -> Unavailable | None:
-        if self._closed:
-            return Unavailable("no more writes are taken", code="draining", retry_after_s=1)
-        if self._queued + len(pending.changes) > limits.QUEUE_CHANGES_MAX:
-            return Unavailable(f"{self._queued} changes wait already", code="queue_full", retry_after_s=1)
-        return None
+        waiting = self._queued + len(pending.changes)
+        return why_not(closed=self._closed, waiting=waiting, most=limits.QUEUE_CHANGES_MAX)
 
     def _enqueue(self, pending: Pending) -> None:
         self._tickets.append(pending)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stemedb.engine import CREATED, ENDORSED, EXISTS, Engine, EngineSettings, Outcome, open_engine
+from stemedb.engine import CREATED, ENDORSED, EXISTS, Checked, Engine, EngineSettings, Outcome, open_engine
 from stemedb.engine.pending import Result
 from stemedb.engine.replay import catch_up
 from stemedb.engine.writer import Writer
@@ -93,32 +93,48 @@ def test_racing_writers_make_each_claim_once(start: Open) -> None:
     assert len({(outcome.id, outcome.seq) for mine in outcomes for outcome in mine}) == len(claims)
 
 
-def test_check_refuses_what_is_not_true(start: Open) -> None:
+def test_what_is_not_true_is_refused(start: Open) -> None:
     engine = start()
     good = signed()
     with pytest.raises(Invalid, match="at least one signature"):
-        engine.check(SignedAssertion(good.assertion), None)
-    with pytest.raises(Unprocessable, match="does not verify"):
-        engine.check(SignedAssertion(good.assertion, signed(object=number(1)).signatures), None)
-    by_another = msgspec.structs.replace(good.signatures[0], agent_id=SIGNERS[1].agent_id)
-    with pytest.raises(Unprocessable, match="/signatures/1"):
-        engine.check(SignedAssertion(good.assertion, (*good.signatures, by_another)), None)
+        engine.take(SignedAssertion(good.assertion), None)
     with pytest.raises(Unprocessable, match="is not this content's"):
-        engine.check(good, bytes(32))
+        engine.take(good, bytes(32))
+    by_another = msgspec.structs.replace(good.signatures[0], agent_id=SIGNERS[1].agent_id)
+    of_another, too_many, genuine = engine.verify(
+        [
+            engine.take(SignedAssertion(good.assertion, signed(object=number(1)).signatures), None),
+            engine.take(SignedAssertion(good.assertion, (*good.signatures, by_another)), None),
+            engine.take(good, None),
+        ]
+    )
+    assert isinstance(of_another, Unprocessable)
+    assert isinstance(too_many, Unprocessable)
+    assert "/signatures/1" in str(too_many)
+    assert genuine == checked()
     assert engine.log.head().seq == 1
 
 
-def test_check_keeps_an_agents_first_signature_of_a_request(start: Open) -> None:
+def test_of_an_agents_signatures_in_a_request_the_first_is_kept(start: Open) -> None:
     once, again = signed(SIGNERS[0], at=5), signed(SIGNERS[0], at=6)
-    both = SignedAssertion(once.assertion, once.signatures + again.signatures)
-    assert start().check(both, None).signatures == once.signatures
+    engine = start()
+    both = engine.take(SignedAssertion(once.assertion, once.signatures + again.signatures), None)
+    (found,) = engine.verify([both])
+    assert isinstance(found, Checked)
+    assert found.signatures == once.signatures
 
 
 def test_unsafe_mode_takes_claims_without_signature_but_none_that_are_wrong(start: Open) -> None:
     engine = start(unsafe_skip_signatures=True)
-    engine.submit([engine.check(SignedAssertion(signed().assertion), None)])
-    with pytest.raises(Unprocessable):
-        engine.check(SignedAssertion(signed().assertion, signed(object=number(1)).signatures), None)
+    unsigned, wrong = engine.verify(
+        [
+            engine.take(SignedAssertion(signed().assertion), None),
+            engine.take(SignedAssertion(signed().assertion, signed(object=number(1)).signatures), None),
+        ]
+    )
+    assert isinstance(unsigned, Checked)
+    assert isinstance(wrong, Unprocessable)
+    assert outcomes_of(engine.submit([unsigned]))[0].status == CREATED
 
 
 def test_a_deleted_view_comes_back_the_same(start: Open, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from stemedb import limits
-from stemedb.engine import Verifiers
-from stemedb.engine.verifiers import Signed, verify_here
+from stemedb.engine.verifiers import Signed, Verifiers, verify_here
 from stemedb.model import Signature
 from tests.builders import SIGNERS
 
@@ -23,7 +22,7 @@ MANY = 300
 WRONG = {0, 7, 149, 150, 299}  # the ends of what each process is asked, and some between
 _OWNER = """
 import sys, time
-from stemedb.engine import Verifiers
+from stemedb.engine.verifiers import Verifiers
 from tests.engine.test_verifiers import signed
 verifiers = Verifiers()
 verifiers.verify(signed(300))
