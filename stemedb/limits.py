@@ -189,6 +189,7 @@ BULK_RETRY_AFTER_S: Final = 5
 BULK_PAUSE_AFTER_LINES: Final = 128  # of a chunk; a short one is read soon anyway
 BULK_PAUSE_LINES: Final = 8  # read in a row from there on, before others have the processor
 BULK_PAUSE_S: Final = 0.00005
+BULK_PAUSE_WITHIN_S: Final = 0.1  # of another request
 BULK_HELPERS: Final = 2 * BULK_REQUESTS_MAX  # of each request one chunk is verified, and one written
 VERIFIERS: Final = 2  # processes that share the signatures that wait
 VERIFIED_APART_MIN: Final = 8  # signatures that are worth asking them; fewer are verified where they are

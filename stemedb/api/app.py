@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
@@ -95,6 +96,7 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
+        self._service.last_request_s = time.monotonic()
         exchange = Exchange(environ, start_response, self._gate, self._notes)
         # Most requests name a path without variable parts: one look finds its route. Whatever is not found
         # so, other spellings included, is bottle's.

@@ -6,10 +6,10 @@ and sent only when the whole body is read, so that a client that writes first an
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 import bottle
@@ -144,17 +144,23 @@ def chunks_of(lines: Iterator[Line]) -> Iterator[list[Line]]:
         raise failure
 
 
-def _take_all(lines: Lines, chunk: Sequence[Line]) -> list[Taken | StemedbError]:
+def take_all(lines: Lines, chunk: Sequence[Line]) -> list[Taken | StemedbError]:
+    """Read the lines of a chunk; while others ask, with pauses, since they need the same processor."""
     taken: list[Taken | StemedbError] = []
     for at, line in enumerate(chunk):
         if at >= limits.BULK_PAUSE_AFTER_LINES and at % limits.BULK_PAUSE_LINES == 0:
-            # A question needs the processor for less time than this loop; it must not wait for the end of it.
-            time.sleep(limits.BULK_PAUSE_S)
+            _let_others(lines.service)
         if line.content is None:
             taken.append(TooLarge(f"the line is over {limits.BULK_LINE_BYTES_MAX} bytes"))
         else:
             taken.append(lines.take(line.content))
     return taken
+
+
+def _let_others(service: Service) -> None:
+    """Leave the processor to others for a moment, if there are any."""
+    if monotonic() - service.last_request_s < limits.BULK_PAUSE_WITHIN_S:
+        sleep(limits.BULK_PAUSE_S)
 
 
 def _write(
@@ -187,7 +193,7 @@ class _Passage:
 
     def enter(self, chunk: Sequence[Line]) -> None:
         """Read a chunk and send it after the others; raises `StorageFailed`."""
-        taken = _take_all(self._lines, chunk)
+        taken = take_all(self._lines, chunk)
         numbers = [line.number for line in chunk]
         if self._last_but_one:
             self._last_but_one.result()

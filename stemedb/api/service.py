@@ -54,6 +54,8 @@ class Service:
         self.turns = Turns()
         self.slow = SlowQueries(log)
         self.answers = KeptAnswers()
+        self.last_request_s = 0.0
+        """When a request came last, by `time.monotonic`."""
         self._on_corrupt = on_corrupt
         self._engine: Engine | None = None
         self._began = time.monotonic()
